@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Grey objects: work queues of a marker. A pool of fixed chunks shared by all markers, and per marker
+// one chunk to push and pop without synchronisation. Entries are one word, meaning known to the heap.
+//
+// Note [mark overflow]
+//   The pool may fail to grow. A push that finds no room drops the entry and sets `overflowed`; the
+//   object is already marked, so the marker, when its queues are empty, scans every marked object
+//   again until a round does not overflow. Marking never needs memory to finish.
+#ifndef HS_RUNTIME_GREY_H
+#define HS_RUNTIME_GREY_H
+
+#include "allocators/base/atomic.h"
+#include "allocators/base/compiler.h"
+#include "allocators/os/os.h"
+
+enum { HS_GREY_CHUNK_BYTES = 2048, HS_GREY_CHUNK_WORDS = HS_GREY_CHUNK_BYTES / 8 - 2 };
+
+typedef struct hs_grey_chunk {
+  struct hs_grey_chunk *next;
+  uint64_t count;
+  uintptr_t words[HS_GREY_CHUNK_WORDS];
+} hs_grey_chunk;
+_Static_assert(sizeof(hs_grey_chunk) == HS_GREY_CHUNK_BYTES, "a chunk is its stated size");
+
+typedef struct hs_grey_pool {
+  hs_mutex lock;
+  hs_grey_chunk *full, *empty;  // [lock]
+  struct hs_grey_block *blocks; // [lock] mapped memory, released by hs_grey_pool_trim
+  size_t mapped_bytes;          // [lock]
+  _Atomic(uint32_t) full_count; // [atomic] hint: is there something to take
+  _Atomic(uint32_t) overflowed; // [atomic] Note [mark overflow]
+} hs_grey_pool;
+
+// One marker's end. Zero-initialised is empty.
+typedef struct hs_grey {
+  hs_grey_pool *pool;
+  hs_grey_chunk *chunk;
+} hs_grey;
+
+void hs_grey_pool_init(hs_grey_pool *pool);
+void hs_grey_pool_destroy(hs_grey_pool *pool);
+void hs_grey_pool_trim(hs_grey_pool *pool); // give all memory back; requires all queues empty
+size_t hs_grey_pool_bytes(hs_grey_pool *pool);
+
+void hs_grey_begin(hs_grey *grey, hs_grey_pool *pool);
+void hs_grey_end(hs_grey *grey); // publishes what is left, returns the chunk
+
+HS_COLD void hs_grey_push_slow(hs_grey *grey, uintptr_t word);
+HS_COLD bool hs_grey_pop_slow(hs_grey *grey, uintptr_t *out);
+
+// Hand all local work to the pool, so that idle markers can take it.
+void hs_grey_share(hs_grey *grey);
+
+static inline void hs_grey_push(hs_grey *grey, uintptr_t word) {
+  hs_grey_chunk *chunk = grey->chunk;
+  if (HS_LIKELY(chunk && chunk->count < HS_GREY_CHUNK_WORDS)) {
+    chunk->words[chunk->count++] = word;
+    return;
+  }
+  hs_grey_push_slow(grey, word);
+}
+
+// LIFO within a chunk. False: nothing here and nothing in the pool.
+static inline bool hs_grey_pop(hs_grey *grey, uintptr_t *out) {
+  hs_grey_chunk *chunk = grey->chunk;
+  if (HS_LIKELY(chunk && chunk->count > 0)) {
+    *out = chunk->words[--chunk->count];
+    return true;
+  }
+  return hs_grey_pop_slow(grey, out);
+}
+
+#endif

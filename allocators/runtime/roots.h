@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Roots: shadow-stack frames of each thread and global root ranges, with one visitor for both, and
+// weak cells. The visitor is called per range of slots, so the loop over slots belongs to the heap
+// and no call is paid per reference.
+#ifndef HS_RUNTIME_ROOTS_H
+#define HS_RUNTIME_ROOTS_H
+
+#include "allocators/base/atomic.h"
+#include "allocators/base/assert.h"
+#include "allocators/runtime/world.h"
+
+// May rewrite the slots (renaming, moving).
+typedef void (*hs_roots_fn)(void *context, heap_ref *slots, size_t count);
+
+static inline void hs_frame_push(hs_thread *thread, heap_frame *frame, heap_ref *slots,
+                                 size_t count) {
+  for (size_t i = 0; i < count; i++) slots[i] = HEAP_NULL;
+  frame->previous = thread->frames;
+  frame->slots = slots;
+  frame->count = count;
+  thread->frames = frame;
+}
+
+static inline void hs_frame_pop(hs_thread *thread, heap_frame *frame) {
+  HS_REQUIRE(thread->frames == frame, "root frames must be popped in the reverse order of pushing");
+  thread->frames = frame->previous;
+}
+
+// Slots are set to null. The root must stay valid until removed.
+void hs_root_add(hs_world *world, heap_root *root, heap_ref *slots, size_t count);
+void hs_root_remove(hs_world *world, heap_root *root);
+
+// Frames of one thread (itself, or stopped), the global ranges (world stopped or lock held), all.
+void hs_roots_visit_thread(hs_thread *thread, hs_roots_fn visit, void *context);
+void hs_roots_visit_global(hs_world *world, hs_roots_fn visit, void *context);
+void hs_roots_visit_all_stw(hs_world *world, hs_roots_fn visit, void *context);
+uint64_t hs_roots_slot_count_stw(hs_world *world);
+
+// ---- weak cells ---------------------------------------------------------------------------------
+
+typedef struct hs_weak {
+  _Atomic(uintptr_t) target; // heap_ref bits; 0 once dead
+  struct hs_weak *previous, *next;
+  hs_world *world;
+} hs_weak;
+
+// Link a caller-allocated cell to a live object / unlink it.
+void hs_weak_link(hs_world *world, hs_weak *weak, heap_ref target);
+void hs_weak_unlink(hs_weak *weak);
+
+// After marking: visit returns what each live-or-dead target becomes (HEAP_NULL when dead).
+typedef heap_ref (*hs_weak_fn)(void *context, heap_ref target);
+void hs_weak_visit_stw(hs_world *world, hs_weak_fn visit, void *context);
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Mutator threads and how a collector reaches them: registry, safepoint poll, stop-the-world,
+// ragged handshake, blocking regions. Shared by every heap that traces; identical for all of them.
+//
+// Note [handshake]
+//   A mutator is RUNNING (may touch the heap), NATIVE (inside a blocking region: holds no raw pointer
+//   that is not pinned, will check before it touches the heap again) or STOPPED (parked in a poll).
+//   The collector stores a request and then the thread's poll word (release); the mutator sees the
+//   poll word at its next poll (acquire), answers (release), and the collector reads the answer
+//   (acquire). So whatever a mutator wrote before its answer is visible to the collector, and
+//   whatever the collector wrote before its request is visible to the mutator after its poll.
+//   A NATIVE thread is answered on its behalf: leaving NATIVE is a CAS that fails while the
+//   collector works on the thread. Mutators never wait for a handshake; they wait for a stop.
+#ifndef HS_RUNTIME_WORLD_H
+#define HS_RUNTIME_WORLD_H
+
+#include "allocators/base/assert.h"
+#include "allocators/base/atomic.h"
+#include "allocators/heap_types.h"
+#include "allocators/os/os.h"
+#include "allocators/runtime/event_log.h"
+
+typedef struct hs_world hs_world;
+typedef struct hs_thread hs_thread;
+
+typedef enum hs_thread_state {
+  HS_THREAD_RUNNING = 1,
+  HS_THREAD_NATIVE = 2,
+  HS_THREAD_STOPPED = 3,
+  HS_THREAD_SERVED = 4, // NATIVE, and the collector is acting on its behalf right now
+} hs_thread_state;
+
+// What every heap thread begins with. Embedded as the first member of <heap>_thread.
+struct hs_thread {
+  uint32_t magic;              // [const] HS_THREAD_MAGIC while registered
+  _Atomic(uint32_t) poll;      // [atomic] nonzero: answer at the next poll. Note [handshake]
+  heap_frame *frames;          // [owner] innermost root frame; read by others when not RUNNING
+  hs_world *world;             // [const]
+  _Atomic(uint32_t) state;     // [atomic] hs_thread_state. Note [handshake]
+  _Atomic(uint32_t) handshake; // [atomic] number of the last handshake answered
+  uint32_t id;                 // [const] small, unique among live threads; 1-based
+  hs_thread *previous, *next;  // [lock world->lock]
+};
+
+typedef void (*hs_handshake_fn)(void *context, hs_thread *thread);
+
+struct hs_world {
+  uint32_t magic;                 // [const]
+  hs_mutex lock;                  // registry, global roots, weak cells. Lock order: collector, lock
+  hs_mutex collector;             // held by the thread that stops the world or handshakes
+  hs_thread *threads;             // [lock lock]
+  uint32_t thread_count, next_id; // [lock lock]
+  heap_root *roots;               // [lock lock]
+  struct hs_weak *weaks;          // [lock lock] see roots.h
+  _Atomic(uint32_t) stop_requested; // [atomic] 1 while a stop is wanted or in force
+  _Atomic(uint32_t) resume_epoch;   // [atomic] futex stopped threads sleep on
+  _Atomic(uint32_t) answers;        // [atomic] futex the collector sleeps on
+  _Atomic(uint32_t) handshake;      // [atomic] number of the current handshake
+  hs_handshake_fn handshake_fn;     // [collector]
+  void *handshake_context;          // [collector]
+  uint64_t stop_requested_ns;       // [collector]
+  hs_event_log *log;                // [const] stop windows and handshakes are recorded here
+};
+
+enum { HS_THREAD_MAGIC = 0x68735448, HS_WORLD_MAGIC = 0x68735744 };
+
+void hs_world_init(hs_world *world, hs_event_log *log);
+void hs_world_destroy(hs_world *world); // requires that every thread has detached
+void hs_world_check(const hs_world *world);
+
+// Register / unregister the calling thread; waits while the world is stopped.
+void hs_thread_attach(hs_world *world, hs_thread *thread);
+void hs_thread_detach(hs_thread *thread);
+
+// Become the collector: waits (as NATIVE when self is given) for any other collector to finish.
+// Callers re-check their reason afterwards: the other one may have served it.
+void hs_world_enter_collector(hs_world *world, hs_thread *self);
+void hs_world_leave_collector(hs_world *world);
+
+// Stop every thread but self (NULL: an unregistered thread), and let them go. The caller is the
+// collector. The window is logged as HS_EVENT_STOP from request to resume, its time-to-safepoint in
+// value. Between the two the caller may read and write every thread's frames and heap state.
+void hs_world_stop(hs_world *world, hs_thread *self);
+void hs_world_start(hs_world *world);
+bool hs_world_is_stopped(const hs_world *world);
+
+// Run fn once for every registered thread: on the thread itself at its next poll, here for a NATIVE
+// one and for self. Returns when all have answered. The caller is the collector. fn must be short:
+// it is a delay imposed on a mutator (logged as HS_EVENT_HANDSHAKE when above 1 us).
+void hs_world_handshake(hs_world *world, hs_thread *self, hs_handshake_fn fn, void *context);
+
+// Visit the registered threads; world stopped, or the world lock held by the caller.
+#define HS_WORLD_EACH_THREAD(world, t) for (hs_thread *t = (world)->threads; t; t = t->next)
+
+// ---- mutator side -------------------------------------------------------------------------------
+
+HS_COLD void hs_poll_slow(hs_thread *thread);
+
+static inline void hs_poll(hs_thread *thread) {
+  if (HS_UNLIKELY(hs_load_relaxed(&thread->poll) != 0)) hs_poll_slow(thread); // acquires inside
+}
+
+void hs_blocking_begin(hs_thread *thread);
+void hs_blocking_end(hs_thread *thread);
+
+#endif
