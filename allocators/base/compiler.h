@@ -17,6 +17,15 @@
 #define HS_PREFETCH_WRITE(p) __builtin_prefetch((p), 1)
 #define HS_UNREACHABLE() __builtin_unreachable()
 
+// Tells the core that this is a spin loop.
+#if defined(__x86_64__) || defined(__i386__)
+#define HS_CPU_RELAX() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define HS_CPU_RELAX() __asm__ volatile("yield")
+#else
+#define HS_CPU_RELAX() ((void)0)
+#endif
+
 #define HS_CONCAT_(a, b) a##b
 #define HS_CONCAT(a, b) HS_CONCAT_(a, b)
 #define HS_STRING_(a) #a

@@ -3,40 +3,30 @@
 
 #include <gnu/libc-version.h>
 #include <malloc.h>
-#include <stdio.h>
 
-struct libc_heap {
-  libc_thread thread; // one description serves every thread: it holds no state
-  char version[32];
-};
+#include "allocators/malloc_like_heap.h"
 
 heap_status libc_create(const heap_config *config, libc_heap **out) {
-  if (config->limit_bytes > 0) return HEAP_UNSUPPORTED;
-  libc_heap *heap = calloc(1, sizeof *heap);
-  if (!heap) return HEAP_NO_MEMORY;
-  heap->thread.heap = heap;
-  snprintf(heap->version, sizeof heap->version, "glibc %s", gnu_get_libc_version());
+  libc_heap *heap = NULL;
+  const heap_status status = malloc_like_create(config, &heap);
+  if (status != HEAP_OK) return status;
+  char version[MALLOC_LIKE_TEXT_BYTES];
+  snprintf(version, sizeof version, "glibc %s", gnu_get_libc_version());
+  malloc_like_version(heap, version, "libc.so");
+  snprintf(heap->settings, sizeof heap->settings, "alloc=calloc release=malloc_trim(0)");
   *out = heap;
   return HEAP_OK;
 }
-
-void libc_destroy(libc_heap *heap) { free(heap); }
-
-heap_status libc_thread_enter(libc_heap *heap, libc_thread **out) {
-  *out = &heap->thread;
-  return HEAP_OK;
-}
-
-void libc_thread_leave(libc_thread *thread) { (void)thread; }
 
 void libc_collect(libc_thread *thread, heap_collect_kind kind) {
   (void)thread;
   if (kind == HEAP_COLLECT_RELEASE) malloc_trim(0);
 }
 
-// mallinfo2: arena and hblkhd are obtained from the OS; uordblks and hblkhd are in use. What
-// malloc_trim released inside the arena is not subtracted by glibc, so heap_usage would overstate
-// and is left absent; RSS tells.
+// mallinfo2, summed by glibc over all arenas: arena and hblkhd (mapped alone) were obtained from the
+// OS; uordblks and hblkhd are in use, chunk headers included. Chunks in a thread's tcache count as
+// in use. What malloc_trim released inside an arena is not subtracted by glibc, so heap_usage would
+// overstate and is left absent; the RSS of the record tells.
 void libc_stats_read(libc_thread *thread, heap_stats *out) {
   (void)thread;
   *out = (heap_stats){0};
@@ -45,6 +35,7 @@ void libc_stats_read(libc_thread *thread, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_heap_alloc_bytes, info.uordblks + info.hblkhd);
 }
 
-heap_identity libc_identify(libc_heap *heap) {
-  return (heap_identity){heap->version, "calloc; malloc_trim(0) at stages"};
+uint64_t libc_footprint(libc_heap *heap) {
+  (void)heap;
+  return 0;
 }

@@ -17,6 +17,7 @@ enum {
                          << HS_HISTOGRAM_SUB_BITS,
 };
 
+// All zero is empty; min and max are 0 while it is.
 typedef struct hs_histogram {
   uint64_t count, sum, min, max;
   uint64_t buckets[HS_HISTOGRAM_BUCKETS];
@@ -35,10 +36,10 @@ static inline size_t hs_histogram_index(uint64_t value) {
 
 static inline void hs_histogram_add(hs_histogram *histogram, uint64_t value) {
   histogram->buckets[hs_histogram_index(value)]++;
+  if (value > histogram->max) histogram->max = value;
+  if (value < histogram->min || histogram->count == 0) histogram->min = value;
   histogram->count++;
   histogram->sum += value;
-  if (value > histogram->max) histogram->max = value;
-  if (value < histogram->min) histogram->min = value;
 }
 
 // Smallest value counted in a bucket, and the smallest of the next one.

@@ -1,2 +1,92 @@
 // SPDX-License-Identifier: MIT
+// Global root ranges and weak cells: two doubly linked lists under the world lock.
 #include "allocators/runtime/roots.h"
+
+void hs_root_add(hs_world *world, heap_root *root, heap_ref *slots, size_t count) {
+  for (size_t i = 0; i < count; i++) slots[i] = HEAP_NULL;
+  hs_mutex_lock(&world->lock);
+  *root = (heap_root){.next = world->roots, .slots = slots, .count = count};
+  if (root->next) root->next->previous = root;
+  world->roots = root;
+  hs_mutex_unlock(&world->lock);
+}
+
+void hs_root_remove(hs_world *world, heap_root *root) {
+  hs_mutex_lock(&world->lock);
+  heap_root *const before = root->previous;
+  HS_REQUIRE((before ? before->next : world->roots) == root,
+             "a global root was removed that is not in this heap");
+  if (before)
+    before->next = root->next;
+  else
+    world->roots = root->next;
+  if (root->next) root->next->previous = before;
+  *root = (heap_root){0};
+  hs_mutex_unlock(&world->lock);
+}
+
+void hs_roots_visit_thread(hs_thread *thread, hs_roots_fn visit, void *context) {
+  for (heap_frame *frame = thread->frames; frame; frame = frame->previous)
+    if (frame->count > 0) visit(context, frame->slots, frame->count);
+}
+
+void hs_roots_visit_global(hs_world *world, hs_roots_fn visit, void *context) {
+  for (heap_root *root = world->roots; root; root = root->next)
+    if (root->count > 0) visit(context, root->slots, root->count);
+}
+
+void hs_roots_visit_all_stw(hs_world *world, hs_roots_fn visit, void *context) {
+  HS_ASSERT(hs_world_is_stopped(world));
+  HS_WORLD_EACH_THREAD(world, thread) hs_roots_visit_thread(thread, visit, context);
+  hs_roots_visit_global(world, visit, context);
+}
+
+static void count_slots(void *context, heap_ref *slots, size_t count) {
+  (void)slots;
+  *(uint64_t *)context += count;
+}
+
+uint64_t hs_roots_slot_count_stw(hs_world *world) {
+  uint64_t total = 0;
+  hs_roots_visit_all_stw(world, count_slots, &total);
+  return total;
+}
+
+// ---- weak cells ---------------------------------------------------------------------------------
+
+void hs_weak_link(hs_world *world, hs_weak *weak, heap_ref target) {
+  hs_mutex_lock(&world->lock);
+  hs_store_relaxed(&weak->target, target.bits); // the caller publishes the cell
+  weak->world = world;
+  weak->previous = NULL;
+  weak->next = world->weaks;
+  if (weak->next) weak->next->previous = weak;
+  world->weaks = weak;
+  hs_mutex_unlock(&world->lock);
+}
+
+void hs_weak_unlink(hs_weak *weak) {
+  hs_world *const world = weak->world;
+  HS_REQUIRE(world, "a weak cell was destroyed twice");
+  hs_mutex_lock(&world->lock);
+  HS_REQUIRE((weak->previous ? weak->previous->next : world->weaks) == weak,
+             "a weak cell is not in the list of its heap");
+  if (weak->previous)
+    weak->previous->next = weak->next;
+  else
+    world->weaks = weak->next;
+  if (weak->next) weak->next->previous = weak->previous;
+  weak->world = NULL;
+  weak->previous = weak->next = NULL;
+  hs_mutex_unlock(&world->lock);
+}
+
+void hs_weak_visit_stw(hs_world *world, hs_weak_fn visit, void *context) {
+  HS_ASSERT(hs_world_is_stopped(world));
+  for (hs_weak *weak = world->weaks; weak; weak = weak->next) {
+    const heap_ref target = {hs_load_relaxed(&weak->target)};
+    if (heap_is_null(target)) continue;
+    // Relaxed: every reader is stopped and is released by the restart of the world.
+    hs_store_relaxed(&weak->target, visit(context, target).bits);
+  }
+}

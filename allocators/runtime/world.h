@@ -4,13 +4,28 @@
 //
 // Note [handshake]
 //   A mutator is RUNNING (may touch the heap), NATIVE (inside a blocking region: holds no raw pointer
-//   that is not pinned, will check before it touches the heap again) or STOPPED (parked in a poll).
+//   that is not pinned, will check before it touches the heap again) or STOPPED (held by
+//   a stop, whether it was blocking or parked in a poll).
 //   The collector stores a request and then the thread's poll word (release); the mutator sees the
 //   poll word at its next poll (acquire), answers (release), and the collector reads the answer
 //   (acquire). So whatever a mutator wrote before its answer is visible to the collector, and
 //   whatever the collector wrote before its request is visible to the mutator after its poll.
 //   A NATIVE thread is answered on its behalf: leaving NATIVE is a CAS that fails while the
 //   collector works on the thread. Mutators never wait for a handshake; they wait for a stop.
+//
+//   All of it goes through one word, the state, and every change of it is a read-modify-write:
+//     owner       RUNNING|AWAITED -> NATIVE (exchange)   begins a blocking region, parks in a poll
+//     owner       NATIVE -> RUNNING (CAS)                only while no stop is wanted
+//     collector   NATIVE -> STOPPED or SERVED (CAS)      claims it, for a stop or for one handshake
+//     collector   STOPPED or SERVED -> NATIVE (store)    lets it go, then bumps resume_epoch
+//     collector   RUNNING -> AWAITED (CAS)               before it sleeps on this very word
+//     owner       AWAITED -> RUNNING (exchange)          answered a handshake
+//   An owner that finds AWAITED in its exchange wakes the collector, so no wake-up is lost and no
+//   pair of words needs a total order. A parked thread stays NATIVE between two stops until it wakes
+//   up, and can be claimed again: it is never mistaken for running.
+//   The registry lock is held from stop to start and during a handshake: the list of threads is
+//   frozen. A detaching thread becomes NATIVE before it waits for that lock, an attaching one is not
+//   in the list yet, so neither can block the collector.
 #ifndef HS_RUNTIME_WORLD_H
 #define HS_RUNTIME_WORLD_H
 
@@ -26,8 +41,9 @@ typedef struct hs_thread hs_thread;
 typedef enum hs_thread_state {
   HS_THREAD_RUNNING = 1,
   HS_THREAD_NATIVE = 2,
-  HS_THREAD_STOPPED = 3,
-  HS_THREAD_SERVED = 4, // NATIVE, and the collector is acting on its behalf right now
+  HS_THREAD_STOPPED = 3, // was NATIVE (blocking, or parked in a poll), held until the world starts
+  HS_THREAD_SERVED = 4,  // was NATIVE, and the collector is acting on its behalf right now
+  HS_THREAD_AWAITED = 5, // RUNNING, and the collector sleeps until it answers
 } hs_thread_state;
 
 // What every heap thread begins with. Embedded as the first member of <heap>_thread.
@@ -39,26 +55,28 @@ struct hs_thread {
   _Atomic(uint32_t) state;     // [atomic] hs_thread_state. Note [handshake]
   _Atomic(uint32_t) handshake; // [atomic] number of the last handshake answered
   uint32_t id;                 // [const] small, unique among live threads; 1-based
-  hs_thread *previous, *next;  // [lock world->lock]
+  hs_thread *previous, *next;  // [lock world->registry and world->lock] in ascending order of id
 };
 
 typedef void (*hs_handshake_fn)(void *context, hs_thread *thread);
 
 struct hs_world {
-  uint32_t magic;                 // [const]
-  hs_mutex lock;                  // registry, global roots, weak cells. Lock order: collector, lock
-  hs_mutex collector;             // held by the thread that stops the world or handshakes
-  hs_thread *threads;             // [lock lock]
-  uint32_t thread_count, next_id; // [lock lock]
-  heap_root *roots;               // [lock lock]
-  struct hs_weak *weaks;          // [lock lock] see roots.h
-  _Atomic(uint32_t) stop_requested; // [atomic] 1 while a stop is wanted or in force
-  _Atomic(uint32_t) resume_epoch;   // [atomic] futex stopped threads sleep on
-  _Atomic(uint32_t) answers;        // [atomic] futex the collector sleeps on
+  uint32_t magic;                   // [const]
+  hs_mutex lock;                    // global roots, weak cells, threads. Never held at a safepoint
+  hs_mutex registry;                // threads. Lock order: collector, registry, lock
+  hs_mutex collector;               // held by the thread that stops the world or handshakes
+  uint32_t thread_count;            // [lock registry and lock: writers hold both, readers either]
+  hs_thread *threads;               // [lock registry and lock]
+  heap_root *roots;                 // [lock lock]
+  struct hs_weak *weaks;            // [lock lock] see roots.h
+  _Atomic(uint32_t) stop_requested; // [atomic] 0 none, 1 a stop is wanted, 2 it is in force
+  _Atomic(uint32_t) resume_epoch;   // [atomic] futex that threads held by the collector sleep on
   _Atomic(uint32_t) handshake;      // [atomic] number of the current handshake
-  hs_handshake_fn handshake_fn;     // [collector]
+  hs_handshake_fn handshake_fn;     // [collector] published to mutators by their poll word
   void *handshake_context;          // [collector]
+  hs_thread *stopper;               // [collector] the registered thread that stopped the world
   uint64_t stop_requested_ns;       // [collector]
+  uint64_t stop_reached_ns;         // [collector] when the last thread was claimed
   hs_event_log *log;                // [const] stop windows and handshakes are recorded here
 };
 
@@ -66,6 +84,7 @@ enum { HS_THREAD_MAGIC = 0x68735448, HS_WORLD_MAGIC = 0x68735744 };
 
 void hs_world_init(hs_world *world, hs_event_log *log);
 void hs_world_destroy(hs_world *world); // requires that every thread has detached
+// Lists, ids, states; the world is stopped, or its lock is held by the caller.
 void hs_world_check(const hs_world *world);
 
 // Register / unregister the calling thread; waits while the world is stopped.
