@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// The whole fast path of the compacting heap, on one screen. Allocation is a bump and a handle; an
+// access is two dependent loads. Included by compact.h, or by compact_outline.c as real functions.
+#ifndef COMPACT_INLINE_H
+#define COMPACT_INLINE_H
+
+#include "compact/compact.h"
+
+struct compact_weak {
+  hs_weak base;
+  struct compact_weak *next_free; // [lock heap]
+};
+
+// Where the object is now: valid until the thread's next safepoint (R1). Relaxed: the entry changes
+// only while the world is stopped, and the stop orders it.
+static inline char *compact_address(const compact_thread *thread, heap_ref object) {
+  const compact_entry *entry = (const compact_entry *)object.bits;
+  return thread->objects +
+         ((size_t)hs_load_relaxed(&entry->half.location) << COMPACT_GRANULE_SHIFT);
+}
+
+static inline bool compact_slot_is_valid(heap_ref object, size_t slot) {
+  const uint64_t word = hs_load_relaxed(&((const compact_entry *)object.bits)->word);
+  return (word >> COMPACT_REFS_SHIFT & COMPACT_FIELD_MAX) > slot || word >> 56 != 0; // large: later
+}
+
+HEAP_INLINE heap_ref compact_alloc(compact_thread *thread, size_t ref_count, size_t byte_count) {
+  const size_t bytes = (ref_count << COMPACT_GRANULE_SHIFT) + byte_count;
+  const size_t granules = ((bytes + 7) >> COMPACT_GRANULE_SHIFT) + (bytes == 0);
+  char *const object = thread->next;
+  const size_t room = (size_t)(thread->limit - object);
+  const uint64_t handles = thread->handles;
+  if (HS_UNLIKELY(((ref_count | byte_count) >> COMPACT_COUNT_SHIFT != 0) | (handles == 0) |
+                  (granules << COMPACT_GRANULE_SHIFT > room)))
+    return compact_alloc_slow(thread, ref_count, byte_count);
+  thread->next = object + (granules << COMPACT_GRANULE_SHIFT);
+  thread->handles = handles & (handles - 1);
+  compact_entry *const entry = thread->handle_word + hs_ctz64(handles);
+  hs_store_relaxed(&entry->word, (uint64_t)(object - thread->objects) >> COMPACT_GRANULE_SHIFT |
+                                     (uint64_t)granules << COMPACT_SIZE_SHIFT |
+                                     (uint64_t)ref_count << COMPACT_REFS_SHIFT);
+  return (heap_ref){(uintptr_t)entry};
+}
+
+HEAP_INLINE void compact_discard(compact_thread *thread, heap_ref ref) { (void)thread, (void)ref; }
+
+HEAP_INLINE heap_ref compact_load(compact_thread *thread, heap_ref object, size_t slot) {
+  HS_ASSERT(compact_slot_is_valid(object, slot));
+  return ((const heap_ref *)(const void *)compact_address(thread, object))[slot];
+}
+
+HEAP_INLINE void compact_store(compact_thread *thread, heap_ref object, size_t slot,
+                               heap_ref value) {
+  HS_ASSERT(compact_slot_is_valid(object, slot));
+  ((heap_ref *)(void *)compact_address(thread, object))[slot] = value;
+}
+
+HEAP_INLINE const void *compact_read(compact_thread *thread, heap_ref object, size_t ref_count) {
+  return compact_address(thread, object) + (ref_count << COMPACT_GRANULE_SHIFT);
+}
+
+HEAP_INLINE void *compact_write(compact_thread *thread, heap_ref object, size_t ref_count) {
+  return compact_address(thread, object) + (ref_count << COMPACT_GRANULE_SHIFT);
+}
+
+HEAP_INLINE bool compact_same(compact_thread *thread, heap_ref a, heap_ref b) {
+  (void)thread;
+  return a.bits == b.bits; // renaming rewrites every reference before a mutator runs again
+}
+
+HEAP_INLINE void compact_frame_push(compact_thread *thread, heap_frame *frame, heap_ref *slots,
+                                    size_t count) {
+  hs_frame_push(&thread->base, frame, slots, count);
+}
+HEAP_INLINE void compact_frame_pop(compact_thread *thread, heap_frame *frame) {
+  hs_frame_pop(&thread->base, frame);
+}
+HEAP_INLINE void compact_root_add(compact_thread *thread, heap_root *root, heap_ref *slots,
+                                  size_t count) {
+  hs_root_add(thread->base.world, root, slots, count);
+}
+HEAP_INLINE void compact_root_remove(compact_thread *thread, heap_root *root) {
+  hs_root_remove(thread->base.world, root);
+}
+HEAP_INLINE heap_ref compact_root_load(compact_thread *thread, const heap_ref *slot) {
+  (void)thread;
+  return *slot;
+}
+HEAP_INLINE void compact_root_store(compact_thread *thread, heap_ref *slot, heap_ref value) {
+  (void)thread;
+  *slot = value;
+}
+
+HEAP_INLINE void compact_poll(compact_thread *thread) { hs_poll(&thread->base); }
+HEAP_INLINE void compact_blocking_begin(compact_thread *thread) {
+  hs_blocking_begin(&thread->base);
+}
+HEAP_INLINE void compact_blocking_end(compact_thread *thread) { hs_blocking_end(&thread->base); }
+
+HEAP_INLINE heap_ref compact_weak_get(compact_thread *thread, compact_weak *weak) {
+  (void)thread;
+  return (heap_ref){hs_load_relaxed(&weak->base.target)}; // changes only while the world is stopped
+}
+
+#endif

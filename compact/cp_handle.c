@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// The handle table: slabs of one page, an allocation bit and a mark bit per entry outside of them.
+// Threads own a slab and take its free entries a bitmap word at a time, in address order. Freeing is
+// a swap: after marking, the mark bits become the allocation bits and no dead entry is visited.
+// Refilling takes the lowest slab with enough free entries, so that the top of the table drains.
+#include "compact/cp_internal.h"
+
+// A slab that is nearly full hands out words with a few entries each, which costs a refill per few
+// allocations: it is passed over until the table cannot grow. Bounds the loss to 1/8 of the table.
+static const uint32_t MIN_FREE_ENTRIES = CP_SLAB_ENTRIES / 8;
+// The table is made accessible in steps, to save system calls.
+static const size_t COMMIT_BYTES = 1 << 20;
+
+static bool bit_is_set(const cp_side *bits, uint32_t index) {
+  const uint64_t *const words = (const uint64_t *)(const void *)bits->base;
+  return words[index / CP_WORD_ENTRIES] >> (index % CP_WORD_ENTRIES) & 1;
+}
+
+static bool table_commit_locked(compact_heap *heap, uint32_t slab) {
+  const size_t end = (size_t)(slab + 1) * CP_SLAB_BYTES;
+  if (end <= heap->table_committed) return true;
+  const size_t limit = (size_t)heap->slab_limit * CP_SLAB_BYTES;
+  const size_t to = hs_min_size(hs_align_up(end, COMMIT_BYTES), limit);
+  if (hs_os_commit((char *)heap->table + heap->table_committed, to - heap->table_committed) != 0)
+    return false;
+  heap->table_committed = to;
+  return true;
+}
+
+bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab) {
+  if (slab >= heap->slab_limit) return false;
+  if (!cp_side_extend(&heap->slabs, slab + 1) || !cp_side_extend(&heap->alloc_bits, slab + 1) ||
+      !cp_side_extend(&heap->mark_bits, slab + 1) || !table_commit_locked(heap, slab))
+    return false;
+  cp_slab *const s = cp_slab_at(heap, slab);
+  if (!(s->flags & CP_SLAB_RESIDENT)) {
+    if (!cp_charge(heap, &heap->table_bytes, CP_SLAB_BYTES, false)) return false;
+    // In stress mode the page may have been made inaccessible.
+    if (cp_is_stress(heap) && hs_os_commit(heap->table + (size_t)slab * CP_SLAB_ENTRIES,
+                                           CP_SLAB_BYTES) != 0) {
+      hs_sub_relaxed(&heap->table_bytes, (uint64_t)CP_SLAB_BYTES);
+      return false;
+    }
+    s->flags |= CP_SLAB_RESIDENT;
+  }
+  if (slab >= heap->slab_frontier) heap->slab_frontier = slab + 1;
+  return true;
+}
+
+static uint32_t find_used_locked(compact_heap *heap, uint32_t from, uint32_t min_free) {
+  for (uint32_t slab = from; slab < heap->slab_frontier; slab++) {
+    const cp_slab *const s = cp_slab_at(heap, slab);
+    // An owned slab's count belongs to its owner: do not read it.
+    if (!(s->flags & CP_SLAB_OWNED) && s->used + min_free <= CP_SLAB_ENTRIES) return slab;
+  }
+  return CP_NONE;
+}
+
+uint32_t cp_slab_take_locked(compact_heap *heap) {
+  uint32_t slab = find_used_locked(heap, heap->slab_cursor, MIN_FREE_ENTRIES);
+  if (slab == CP_NONE) slab = heap->slab_frontier;
+  if (cp_slab_ready_locked(heap, slab)) {
+    heap->slab_cursor = slab + 1;
+  } else {
+    slab = find_used_locked(heap, 0, 1);
+    if (slab == CP_NONE || !cp_slab_ready_locked(heap, slab)) return CP_NONE;
+  }
+  cp_slab_at(heap, slab)->flags |= CP_SLAB_OWNED;
+  return slab;
+}
+
+void cp_slab_give_locked(compact_heap *heap, uint32_t slab) {
+  cp_slab_at(heap, slab)->flags &= (uint8_t)~CP_SLAB_OWNED;
+  if (slab < heap->slab_cursor) heap->slab_cursor = slab;
+}
+
+uint64_t cp_handle_sweep_stw(compact_heap *heap) {
+  if (cp_is_stress(heap)) { // a stale handle of a dead object then faults at the guard region
+    uint32_t index;
+    for (cp_walk walk = cp_walk_begin(heap, 0, heap->slab_frontier); cp_walk_next(&walk, &index);) {
+      if (!cp_entry_is_marked(heap, index)) cp_entry_store(heap->table + index, 0);
+    }
+  }
+  const cp_side live = heap->mark_bits;
+  heap->mark_bits = heap->alloc_bits;
+  heap->alloc_bits = live;
+  uint64_t total = 0;
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
+    const cp_bits *const bits = cp_alloc_at(heap, slab);
+    uint32_t used = 0;
+    for (int i = 0; i < CP_SLAB_WORDS; i++) used += hs_popcount64(bits->words[i]);
+    cp_slab *const s = cp_slab_at(heap, slab);
+    s->used = (uint16_t)used;
+    s->flags &= (uint8_t)~CP_SLAB_OWNED;
+    total += used;
+  }
+  heap->slab_cursor = 0;
+  return total;
+}
+
+// Empty resident slabs [from, to), neighbours in one call.
+static void purge_run(compact_heap *heap, uint32_t from, uint32_t to, bool protect) {
+  compact_entry *const start = heap->table + (size_t)from * CP_SLAB_ENTRIES;
+  const size_t bytes = (size_t)(to - from) * CP_SLAB_BYTES;
+  // Entries of free slabs are never read, so old contents are harmless and FREE would do; the table
+  // is small beside the objects, and its pages should be gone from RSS: always DONTNEED.
+  const int error = protect ? hs_os_decommit(start, bytes)
+                            : hs_os_purge(start, bytes, HS_OS_PURGE_DONTNEED);
+  if (error != 0) return; // still charged
+  for (uint32_t slab = from; slab < to; slab++)
+    cp_slab_at(heap, slab)->flags &= (uint8_t)~CP_SLAB_RESIDENT;
+  hs_sub_relaxed(&heap->table_bytes, (uint64_t)bytes);
+  heap->totals.scavenged_bytes += bytes;
+}
+
+void cp_slab_purge_stw(compact_heap *heap, bool protect) {
+  uint32_t run = CP_NONE;
+  for (uint32_t slab = 0; slab <= heap->slab_frontier; slab++) {
+    const cp_slab *const s = slab < heap->slab_frontier ? cp_slab_at(heap, slab) : NULL;
+    const bool purgeable = s && s->used == 0 && s->flags == CP_SLAB_RESIDENT;
+    if (purgeable && run == CP_NONE) run = slab;
+    if (!purgeable && run != CP_NONE) {
+      purge_run(heap, run, slab, protect);
+      run = CP_NONE;
+    }
+  }
+}
+
+bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref) {
+  const uintptr_t offset = ref.bits - (uintptr_t)heap->table;
+  if (offset % sizeof(compact_entry) != 0) return false;
+  const uintptr_t index = offset / sizeof(compact_entry);
+  if (index / CP_SLAB_ENTRIES >= heap->slab_frontier) return false;
+  return bit_is_set(&heap->alloc_bits, (uint32_t)index);
+}
+
+bool cp_entry_is_marked(const compact_heap *heap, uint32_t index) {
+  return bit_is_set(&heap->mark_bits, index);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// Regions: 256 KiB areas in which objects of all small sizes are bump-allocated. A region is used
+// from its start, so one number says which part holds objects, one which part may be dirty and one
+// which part is charged (I-cp-4, I-cp-5). The lowest region with room is taken first: the heap stays
+// at low addresses, and regions that died in the last cycle are reused while still in the cache.
+#include "compact/cp_internal.h"
+
+#include "allocators/base/track.h"
+
+// Room at the end of a region that holds objects for which it is opened again; at least the largest
+// small object, so an open region never fails a first allocation.
+static const uint32_t MIN_ROOM_BYTES = 32 << 10;
+// Address space is made accessible in steps of this size, and in single regions when that fails.
+static const size_t COMMIT_BYTES = 4 << 20;
+// Stress mode cycles through at least this many regions before it reuses an address.
+static const uint32_t STRESS_WINDOW = 256;
+
+bool cp_charge(compact_heap *heap, _Atomic(uint64_t) *account, uint64_t bytes, bool reserve) {
+  hs_add_relaxed(account, bytes); // a counter: nothing is published through it
+  const uint64_t limit = (uint64_t)heap->config.limit_bytes;
+  if (limit == 0) return true;
+  const uint64_t total =
+      hs_load_relaxed(&heap->resident_bytes) + hs_load_relaxed(&heap->table_bytes);
+  if (total + (reserve ? (uint64_t)CP_REGION_BYTES : 0) <= limit) return true;
+  hs_sub_relaxed(account, bytes);
+  return false;
+}
+
+bool cp_region_charge(compact_heap *heap, cp_region *region, uint32_t end, bool reserve) {
+  const uint32_t resident = (uint32_t)hs_align_up(end, CP_PAGE_BYTES);
+  if (resident <= region->resident) return true;
+  if (!cp_charge(heap, &heap->resident_bytes, resident - region->resident, reserve)) return false;
+  region->resident = resident;
+  return true;
+}
+
+static bool commit_locked(compact_heap *heap, uint32_t region) {
+  const size_t end = (size_t)(region + 1) << CP_REGION_SHIFT;
+  if (end > heap->object_bytes - heap->high_committed) return false; // I-cp-10
+  if (end <= heap->low_committed) return true;
+  size_t to = hs_min_size(hs_align_up(end, COMMIT_BYTES),
+                          hs_align_down(heap->object_bytes - heap->high_committed, CP_REGION_BYTES));
+  if (hs_os_commit(heap->objects + heap->low_committed, to - heap->low_committed) != 0) {
+    to = end;
+    if (hs_os_commit(heap->objects + heap->low_committed, to - heap->low_committed) != 0)
+      return false;
+  }
+  const uint64_t now_ns = hs_os_now_ns();
+  hs_event_log_add(&heap->log, HS_EVENT_GROW, 0, now_ns, now_ns, to - heap->low_committed);
+  heap->low_committed = to;
+  return true;
+}
+
+static uint32_t open_locked(compact_heap *heap, uint32_t region) {
+  if (!cp_side_extend(&heap->regions, region + 1) || !commit_locked(heap, region)) return CP_NONE;
+  cp_region *const r = cp_region_at(heap, region);
+  if (cp_is_stress(heap) && r->state == CP_REGION_FREE && // may have been made inaccessible
+      hs_os_commit(cp_region_start(heap, region), CP_REGION_BYTES) != 0)
+    return CP_NONE;
+  r->state = CP_REGION_OPEN;
+  if (region >= heap->region_frontier) heap->region_frontier = region + 1;
+  cp_peak_note(heap);
+  return region;
+}
+
+// Next free region in a cycle through the window, so that freed addresses stay unused for long.
+static uint32_t take_stress_locked(compact_heap *heap) {
+  const uint32_t window = heap->region_frontier < STRESS_WINDOW ? STRESS_WINDOW
+                                                                : heap->region_frontier;
+  for (uint32_t i = 0; i < window; i++) {
+    const uint32_t region = 1 + (heap->region_stress + i) % window;
+    if (region >= heap->region_frontier ||
+        cp_region_at(heap, region)->state == CP_REGION_FREE) {
+      heap->region_stress = (heap->region_stress + i + 1) % window;
+      return open_locked(heap, region);
+    }
+  }
+  return open_locked(heap, heap->region_frontier);
+}
+
+uint32_t cp_region_take_locked(compact_heap *heap, bool fresh) {
+  if (fresh) return take_stress_locked(heap);
+  for (uint32_t region = heap->region_cursor; region < heap->region_frontier; region++) {
+    const cp_region *const r = cp_region_at(heap, region);
+    if (r->state == CP_REGION_FREE ||
+        (r->state == CP_REGION_CLOSED && r->top + MIN_ROOM_BYTES <= CP_REGION_BYTES)) {
+      heap->region_cursor = region + 1;
+      return open_locked(heap, region);
+    }
+  }
+  heap->region_cursor = heap->region_frontier;
+  return open_locked(heap, heap->region_frontier);
+}
+
+void cp_region_give_locked(compact_heap *heap, uint32_t region) {
+  cp_region *const r = cp_region_at(heap, region);
+  r->state = r->top == 0 ? CP_REGION_FREE : CP_REGION_CLOSED;
+  if (region < heap->region_cursor) heap->region_cursor = region;
+}
+
+void cp_region_free_stw(compact_heap *heap, uint32_t region) {
+  cp_region *const r = cp_region_at(heap, region);
+  char *const start = cp_region_start(heap, region);
+  r->state = CP_REGION_FREE;
+  r->top = r->live_bytes = r->live_count = 0;
+  if (region < heap->region_cursor) heap->region_cursor = region;
+  if (cp_is_stress(heap)) { // a stale pointer faults at once
+    if (hs_os_decommit(start, CP_REGION_BYTES) == 0) {
+      hs_sub_relaxed(&heap->resident_bytes, (uint64_t)r->resident);
+      r->dirty = r->resident = 0;
+    }
+  }
+  hs_track_free(start, CP_REGION_BYTES);
+}
+
+void cp_region_free_dead_stw(compact_heap *heap) {
+  heap->region_cursor = 1;
+  for (uint32_t region = 1; region < heap->region_frontier; region++) {
+    const cp_region *const r = cp_region_at(heap, region);
+    if (r->state == CP_REGION_CLOSED && r->live_count == 0) cp_region_free_stw(heap, region);
+  }
+}
+
+// Give back [keep, resident) of a region; keep is in whole pages.
+static uint64_t purge_one(compact_heap *heap, uint32_t region, uint32_t keep) {
+  cp_region *const r = cp_region_at(heap, region);
+  if (r->resident <= keep) return 0;
+  const bool lazily = heap->config.release_free != 0;
+  const uint32_t bytes = r->resident - keep;
+  if (hs_os_purge(cp_region_start(heap, region) + keep, bytes,
+                  lazily ? HS_OS_PURGE_FREE : HS_OS_PURGE_DONTNEED) != 0)
+    return 0;
+  r->resident = keep;
+  if (!lazily && r->dirty > keep) r->dirty = keep; // MADV_FREE may keep the old contents
+  hs_sub_relaxed(&heap->resident_bytes, (uint64_t)bytes);
+  return bytes;
+}
+
+uint64_t cp_region_free_bytes_stw(const compact_heap *heap) {
+  uint64_t bytes = 0;
+  for (uint32_t region = 1; region < heap->region_frontier; region++)
+    if (cp_region_at(heap, region)->state == CP_REGION_FREE)
+      bytes += cp_region_at(heap, region)->resident;
+  return bytes;
+}
+
+// Keeps the lowest free regions: they are the first to be reused.
+uint64_t cp_region_purge_stw(compact_heap *heap, uint64_t keep_bytes, bool tails) {
+  uint64_t kept = 0, purged = 0;
+  for (uint32_t region = 1; region < heap->region_frontier; region++) {
+    const cp_region *const r = cp_region_at(heap, region);
+    if (r->state == CP_REGION_FREE) {
+      kept += r->resident;
+      if (kept > keep_bytes) purged += purge_one(heap, region, 0);
+    } else if (tails) {
+      purged += purge_one(heap, region, (uint32_t)hs_align_up(r->top, CP_PAGE_BYTES));
+    }
+  }
+  return purged;
+}

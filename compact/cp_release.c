@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Giving memory back. A release gives back every free page: free regions, the charged ends of others,
+// free page runs, empty slabs, the ends of the side arrays, the marker's queues. Other cycles keep
+// what the program will need before the next one and give back the rest.
+#include "compact/cp_internal.h"
+
+// Kept above what the next cycle's goal calls for, percent (Go's scavenger keeps as much).
+static const uint64_t RETAIN_PERCENT = 10;
+// Less than this is not worth the system calls and the faults that follow.
+static const uint64_t HYSTERESIS_BYTES = 1 << 20;
+
+static void trim_frontiers(compact_heap *heap) {
+  while (heap->slab_frontier > 0 && cp_slab_at(heap, heap->slab_frontier - 1)->used == 0 &&
+         cp_slab_at(heap, heap->slab_frontier - 1)->flags == 0)
+    heap->slab_frontier--;
+  while (heap->region_frontier > 1) {
+    const cp_region *const last = cp_region_at(heap, heap->region_frontier - 1);
+    if (last->state != CP_REGION_FREE || last->resident > 0 || last->dirty > 0) break;
+    heap->region_frontier--;
+  }
+  const uint8_t *const states = (const uint8_t *)heap->pages.base;
+  while (heap->page_frontier > 0 && states[heap->page_frontier - 1] == 0) heap->page_frontier--;
+  heap->slab_cursor = hs_min_u64(heap->slab_cursor, heap->slab_frontier) & UINT32_MAX;
+  heap->region_cursor = hs_min_u64(heap->region_cursor, heap->region_frontier) & UINT32_MAX;
+  heap->page_cursor = hs_min_u64(heap->page_cursor, heap->page_frontier) & UINT32_MAX;
+}
+
+// The free descriptors at the end go; the list of free ones is made anew from those that stay.
+static void trim_descriptors(compact_heap *heap) {
+  while (heap->large_count > 0 && !cp_large_at(heap, heap->large_count - 1)->handle)
+    *cp_large_at(heap, --heap->large_count) = (cp_large){0};
+  heap->large_free = CP_NONE;
+  for (uint32_t i = heap->large_count; i-- > 0;) {
+    cp_large *const large = cp_large_at(heap, i);
+    if (large->handle) continue;
+    large->page = heap->large_free;
+    heap->large_free = i;
+  }
+}
+
+static void release_all(compact_heap *heap) {
+  cp_totals *const totals = &heap->totals;
+  totals->scavenged_bytes += cp_region_purge_stw(heap, 0, true);
+  totals->scavenged_bytes += cp_large_purge_stw(heap, 0);
+  cp_slab_purge_stw(heap, false);
+  hs_grey_pool_trim(&heap->grey_pool);
+  trim_frontiers(heap);
+  trim_descriptors(heap);
+  cp_side_trim(&heap->slabs, heap->slab_frontier);
+  cp_side_trim(&heap->alloc_bits, heap->slab_frontier);
+  cp_side_trim(&heap->mark_bits, heap->slab_frontier);
+  cp_side_trim(&heap->regions, heap->region_frontier);
+  cp_side_trim(&heap->pages, heap->page_frontier);
+  cp_side_trim(&heap->larges, heap->large_count);
+}
+
+static void release_excess(compact_heap *heap) {
+  if (!heap->config.scavenge || heap->goal_bytes == UINT64_MAX) return;
+  const uint64_t needed = hs_load_relaxed(&heap->trigger_bytes);
+  const uint64_t keep = needed + needed / 100 * RETAIN_PERCENT;
+  const uint64_t in_regions = cp_region_free_bytes_stw(heap);
+  const uint64_t in_runs = cp_large_free_bytes_stw(heap);
+  if (in_regions + in_runs <= keep + HYSTERESIS_BYTES) return;
+  // Runs serve large objects only, regions small ones: each keeps its share.
+  const uint64_t keep_regions = keep / 2 + (in_runs < keep / 2 ? keep / 2 - in_runs : 0);
+  const uint64_t keep_runs = keep - hs_min_u64(in_regions, keep_regions);
+  heap->totals.scavenged_bytes += cp_region_purge_stw(heap, keep_regions, false);
+  heap->totals.scavenged_bytes += cp_large_purge_stw(heap, keep_runs);
+  cp_slab_purge_stw(heap, false);
+}
+
+void cp_release_stw(compact_heap *heap, heap_collect_kind kind) {
+  if (cp_is_stress(heap))
+    cp_slab_purge_stw(heap, true); // regions and runs were made inaccessible when they were freed
+  else if (kind == HEAP_COLLECT_RELEASE)
+    release_all(heap);
+  else
+    release_excess(heap);
+}

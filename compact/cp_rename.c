@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// Renaming: the handle table is itself a heap that does not move, so a pattern of survivors can hold
+// all of its pages. After marking, live entries outside a dense range of slabs are moved into the free
+// entries of that range (two fingers, after Edwards; Knuth 1.3.5), each leaving its new index behind
+// in the old entry; then one pass over all slots and roots replaces what still names an old entry.
+// No object moves and no memory is needed. In stress mode the range is a fresh one each time, so that
+// every handle changes.
+// I-cp-9: a pinned handle is not renamed, so the reference a program pinned stays good for unpinning.
+#include "compact/cp_internal.h"
+
+// Stress mode cycles through this many slabs before it reuses one.
+static const uint32_t STRESS_WINDOW = 4096;
+
+typedef struct renaming {
+  compact_heap *heap;
+  uint32_t begin, end;           // slabs of the dense range
+  uintptr_t range, range_bytes;  // the same in addresses: what lies inside keeps its name
+  uint32_t slab, word;           // the finger that looks for free entries in the range
+  uint64_t renamed;
+} renaming;
+
+static bool entry_is_fixed(const compact_heap *heap, const compact_entry *entry) {
+  return heap->pin_count > 0 && cp_pin_is_pinned_stw(heap, entry);
+}
+
+// ---- the range ----------------------------------------------------------------------------------
+
+static bool range_choose(renaming *r, uint64_t live, cp_effort effort) {
+  compact_heap *const heap = r->heap;
+  const uint32_t slabs = (uint32_t)hs_div_up(live, CP_SLAB_ENTRIES);
+  r->begin = 0;
+  if (effort == CP_EFFORT_EVERYTHING && heap->slab_stress + slabs <= STRESS_WINDOW)
+    r->begin = heap->slab_stress;
+  // As many entries as live ones: what is free inside takes all that is outside.
+  r->end = r->begin + slabs;
+  for (uint32_t slab = r->begin; slab < r->end; slab++)
+    if (!cp_slab_ready_locked(heap, slab)) return false;
+  if (effort == CP_EFFORT_EVERYTHING) heap->slab_stress = r->end;
+  r->range = (uintptr_t)(heap->table + (size_t)r->begin * CP_SLAB_ENTRIES);
+  r->range_bytes = (uintptr_t)(r->end - r->begin) * CP_SLAB_BYTES;
+  r->slab = r->begin;
+  return true;
+}
+
+static compact_entry *range_take(renaming *r) {
+  compact_heap *const heap = r->heap;
+  for (;; r->slab++, r->word = 0) {
+    HS_ASSERT(r->slab < r->end);
+    uint64_t *const words = cp_alloc_at(heap, r->slab)->words;
+    for (; r->word < CP_SLAB_WORDS; r->word++) {
+      const uint64_t free = ~words[r->word];
+      if (free == 0) continue;
+      words[r->word] |= free & (~free + 1);
+      cp_slab_at(heap, r->slab)->used++;
+      return heap->table + (size_t)r->slab * CP_SLAB_ENTRIES + r->word * CP_WORD_ENTRIES +
+             hs_ctz64(free);
+    }
+  }
+}
+
+// ---- moving the entries -------------------------------------------------------------------------
+
+static void rename_entry(renaming *r, compact_entry *entry) {
+  compact_heap *const heap = r->heap;
+  const uint64_t word = cp_entry_load(entry);
+  compact_entry *const twin = range_take(r);
+  cp_entry_store(twin, word);
+  if (word & CP_ENTRY_LARGE) cp_large_at(heap, cp_entry_descriptor(word))->handle = twin;
+  cp_entry_store(entry, cp_entry_index(heap, twin) | CP_ENTRY_FORWARDED);
+  const uint32_t index = cp_entry_index(heap, entry);
+  cp_alloc_at(heap, index / CP_SLAB_ENTRIES)->words[index % CP_SLAB_ENTRIES / CP_WORD_ENTRIES] &=
+      ~(1ull << (index % CP_WORD_ENTRIES));
+  cp_slab_at(heap, index / CP_SLAB_ENTRIES)->used--;
+  r->renamed++;
+}
+
+static void rename_slabs(renaming *r, uint32_t from, uint32_t to) {
+  compact_heap *const heap = r->heap;
+  uint32_t index;
+  for (cp_walk walk = cp_walk_begin(heap, from, to); cp_walk_next(&walk, &index);)
+    if (!entry_is_fixed(heap, heap->table + index)) rename_entry(r, heap->table + index);
+}
+
+// ---- replacing the names ------------------------------------------------------------------------
+
+static inline heap_ref new_name(const renaming *r, heap_ref ref) {
+  if (ref.bits - r->range < r->range_bytes || heap_is_null(ref)) return ref;
+  const uint64_t word = cp_entry_load(cp_entry_of(ref));
+  if (!(word & CP_ENTRY_FORWARDED)) return ref; // pinned
+  return cp_ref_of(r->heap->table + (uint32_t)word);
+}
+
+static void replace_slots(void *context, heap_ref *slots, size_t count) {
+  const renaming *const r = context;
+  for (size_t i = 0; i < count; i++) slots[i] = new_name(r, slots[i]);
+}
+
+static heap_ref replace_weak(void *context, heap_ref target) { return new_name(context, target); }
+
+static void replace_all(renaming *r) {
+  compact_heap *const heap = r->heap;
+  uint32_t index;
+  for (cp_walk walk = cp_walk_begin(heap, 0, heap->slab_frontier); cp_walk_next(&walk, &index);) {
+    size_t count;
+    heap_ref *const slots = cp_object_slots(heap, cp_entry_load(heap->table + index), &count);
+    replace_slots(r, slots, count);
+  }
+  hs_roots_visit_all_stw(&heap->world, replace_slots, r);
+  hs_weak_visit_stw(&heap->world, replace_weak, r);
+}
+
+// Stress mode: a reference that was not replaced, as in a C variable of the program, then reads a free
+// entry, whose location 0 faults.
+static void clear_old(renaming *r) {
+  compact_heap *const heap = r->heap;
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
+    if (slab >= r->begin && slab < r->end) continue;
+    if (!(cp_slab_at(heap, slab)->flags & CP_SLAB_RESIDENT)) continue;
+    for (uint32_t i = 0; i < CP_SLAB_ENTRIES; i++) {
+      compact_entry *const entry = heap->table + (size_t)slab * CP_SLAB_ENTRIES + i;
+      if (cp_entry_load(entry) & CP_ENTRY_FORWARDED) cp_entry_store(entry, 0);
+    }
+  }
+}
+
+uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort) {
+  uint64_t occupied = 0;
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++)
+    occupied += cp_slab_at(heap, slab)->used > 0;
+  if (!cp_select_renaming(live_entries, occupied, effort)) return 0;
+  renaming r = {.heap = heap};
+  if (!range_choose(&r, live_entries, effort)) return 0; // no memory: not this time
+  const uint32_t frontier = heap->slab_frontier;
+  rename_slabs(&r, 0, r.begin);
+  rename_slabs(&r, r.end, frontier);
+  if (r.renamed > 0) {
+    replace_all(&r);
+    if (cp_is_stress(heap)) clear_old(&r);
+  }
+  return r.renamed;
+}
