@@ -18,29 +18,32 @@
 #include "allocators/runtime/event_log.h"
 
 #define MALLOC_LIKE(name) HS_CONCAT(HS_CONCAT(MALLOC_LIKE_PREFIX, _), name)
+#define MALLOC_LIKE_HEAP MALLOC_LIKE(heap)
+#define MALLOC_LIKE_THREAD MALLOC_LIKE(thread)
+#define MALLOC_LIKE_WEAK MALLOC_LIKE(weak)
 
 enum { MALLOC_LIKE(caps) = HEAP_CAP_FREES | HEAP_CAP_THREADS };
 
 typedef struct MALLOC_LIKE(heap) MALLOC_LIKE(heap);
 typedef struct MALLOC_LIKE(thread) {
-  MALLOC_LIKE(heap) * heap;
+  MALLOC_LIKE_HEAP *heap;
 } MALLOC_LIKE(thread);
 typedef struct MALLOC_LIKE(weak) MALLOC_LIKE(weak); // never created: no HEAP_CAP_WEAK
 
 // ---- defined by each adapter ---------------------------------------------------------------------
 
-heap_status MALLOC_LIKE(create)(const heap_config *config, MALLOC_LIKE(heap) * *out);
-void MALLOC_LIKE(destroy)(MALLOC_LIKE(heap) * heap);
-heap_status MALLOC_LIKE(thread_enter)(MALLOC_LIKE(heap) * heap, MALLOC_LIKE(thread) * *out);
-void MALLOC_LIKE(thread_leave)(MALLOC_LIKE(thread) * thread);
-void MALLOC_LIKE(collect)(MALLOC_LIKE(thread) * thread, heap_collect_kind kind);
-void MALLOC_LIKE(stats_read)(MALLOC_LIKE(thread) * thread, heap_stats *out);
-uint64_t MALLOC_LIKE(footprint)(MALLOC_LIKE(heap) * heap);
-heap_identity MALLOC_LIKE(identify)(MALLOC_LIKE(heap) * heap);
+heap_status MALLOC_LIKE(create)(const heap_config *config, MALLOC_LIKE_HEAP **out);
+void MALLOC_LIKE(destroy)(MALLOC_LIKE_HEAP *heap);
+heap_status MALLOC_LIKE(thread_enter)(MALLOC_LIKE_HEAP *heap, MALLOC_LIKE_THREAD **out);
+void MALLOC_LIKE(thread_leave)(MALLOC_LIKE_THREAD *thread);
+void MALLOC_LIKE(collect)(MALLOC_LIKE_THREAD *thread, heap_collect_kind kind);
+void MALLOC_LIKE(stats_read)(MALLOC_LIKE_THREAD *thread, heap_stats *out);
+uint64_t MALLOC_LIKE(footprint)(MALLOC_LIKE_HEAP *heap);
+heap_identity MALLOC_LIKE(identify)(MALLOC_LIKE_HEAP *heap);
 
 // ---- objects -------------------------------------------------------------------------------------
 
-static inline heap_ref MALLOC_LIKE(alloc)(MALLOC_LIKE(thread) * thread, size_t ref_count,
+static inline heap_ref MALLOC_LIKE(alloc)(MALLOC_LIKE_THREAD *thread, size_t ref_count,
                                           size_t byte_count) {
   (void)thread;
   size_t slots, bytes;
@@ -50,68 +53,67 @@ static inline heap_ref MALLOC_LIKE(alloc)(MALLOC_LIKE(thread) * thread, size_t r
   return (heap_ref){(uintptr_t)MALLOC_LIKE_ZALLOC(bytes ? bytes : 1)};
 }
 
-static inline void MALLOC_LIKE(discard)(MALLOC_LIKE(thread) * thread, heap_ref object) {
+static inline void MALLOC_LIKE(discard)(MALLOC_LIKE_THREAD *thread, heap_ref object) {
   (void)thread;
   MALLOC_LIKE_FREE((void *)object.bits);
 }
 
-static inline heap_ref MALLOC_LIKE(load)(MALLOC_LIKE(thread) * thread, heap_ref object,
-                                         size_t slot) {
+static inline heap_ref MALLOC_LIKE(load)(MALLOC_LIKE_THREAD *thread, heap_ref object, size_t slot) {
   (void)thread;
   return ((const heap_ref *)object.bits)[slot];
 }
 
-static inline void MALLOC_LIKE(store)(MALLOC_LIKE(thread) * thread, heap_ref object, size_t slot,
+static inline void MALLOC_LIKE(store)(MALLOC_LIKE_THREAD *thread, heap_ref object, size_t slot,
                                       heap_ref value) {
   (void)thread;
   ((heap_ref *)object.bits)[slot] = value;
 }
 
-static inline const void *MALLOC_LIKE(read)(MALLOC_LIKE(thread) * thread, heap_ref object,
+static inline const void *MALLOC_LIKE(read)(MALLOC_LIKE_THREAD *thread, heap_ref object,
                                             size_t ref_count) {
   (void)thread;
   return (const heap_ref *)object.bits + ref_count;
 }
 
-static inline void *MALLOC_LIKE(write)(MALLOC_LIKE(thread) * thread, heap_ref object,
+static inline void *MALLOC_LIKE(write)(MALLOC_LIKE_THREAD *thread, heap_ref object,
                                        size_t ref_count) {
   (void)thread;
   return (heap_ref *)object.bits + ref_count;
 }
 
-static inline bool MALLOC_LIKE(same)(MALLOC_LIKE(thread) * thread, heap_ref a, heap_ref b) {
+static inline bool MALLOC_LIKE(same)(MALLOC_LIKE_THREAD *thread, heap_ref a, heap_ref b) {
   (void)thread;
   return a.bits == b.bits;
 }
 
 // ---- roots: only the promise that new slots are null ----------------------------------------------
 
-static inline void MALLOC_LIKE(frame_push)(MALLOC_LIKE(thread) * thread, heap_frame *frame,
+static inline void MALLOC_LIKE(frame_push)(MALLOC_LIKE_THREAD *thread, heap_frame *frame,
                                            heap_ref *slots, size_t count) {
   (void)thread, (void)frame;
   for (size_t i = 0; i < count; i++) slots[i] = HEAP_NULL;
 }
 
-static inline void MALLOC_LIKE(frame_pop)(MALLOC_LIKE(thread) * thread, heap_frame *frame) {
+static inline void MALLOC_LIKE(frame_pop)(MALLOC_LIKE_THREAD *thread, heap_frame *frame) {
   (void)thread, (void)frame;
 }
 
-static inline void MALLOC_LIKE(root_add)(MALLOC_LIKE(thread) * thread, heap_root *root,
+static inline void MALLOC_LIKE(root_add)(MALLOC_LIKE_THREAD *thread, heap_root *root,
                                          heap_ref *slots, size_t count) {
   (void)thread, (void)root;
   for (size_t i = 0; i < count; i++) slots[i] = HEAP_NULL;
 }
 
-static inline void MALLOC_LIKE(root_remove)(MALLOC_LIKE(thread) * thread, heap_root *root) {
+static inline void MALLOC_LIKE(root_remove)(MALLOC_LIKE_THREAD *thread, heap_root *root) {
   (void)thread, (void)root;
 }
 
-static inline heap_ref MALLOC_LIKE(root_load)(MALLOC_LIKE(thread) * thread, const heap_ref *slot) {
+static inline heap_ref MALLOC_LIKE(root_load)(MALLOC_LIKE_THREAD *thread, const heap_ref *slot) {
   (void)thread;
   return *slot;
 }
 
-static inline void MALLOC_LIKE(root_store)(MALLOC_LIKE(thread) * thread, heap_ref *slot,
+static inline void MALLOC_LIKE(root_store)(MALLOC_LIKE_THREAD *thread, heap_ref *slot,
                                            heap_ref value) {
   (void)thread;
   *slot = value;
@@ -119,48 +121,45 @@ static inline void MALLOC_LIKE(root_store)(MALLOC_LIKE(thread) * thread, heap_re
 
 // ---- nothing to do, nothing to show ---------------------------------------------------------------
 
-static inline void MALLOC_LIKE(poll)(MALLOC_LIKE(thread) * thread) { (void)thread; }
-static inline void MALLOC_LIKE(blocking_begin)(MALLOC_LIKE(thread) * thread) { (void)thread; }
-static inline void MALLOC_LIKE(blocking_end)(MALLOC_LIKE(thread) * thread) { (void)thread; }
+static inline void MALLOC_LIKE(poll)(MALLOC_LIKE_THREAD *thread) { (void)thread; }
+static inline void MALLOC_LIKE(blocking_begin)(MALLOC_LIKE_THREAD *thread) { (void)thread; }
+static inline void MALLOC_LIKE(blocking_end)(MALLOC_LIKE_THREAD *thread) { (void)thread; }
 
-static inline void *MALLOC_LIKE(pin)(MALLOC_LIKE(thread) * thread, heap_ref object,
+static inline void *MALLOC_LIKE(pin)(MALLOC_LIKE_THREAD *thread, heap_ref object,
                                      size_t ref_count) {
   return MALLOC_LIKE(write)(thread, object, ref_count);
 }
 
-static inline void MALLOC_LIKE(unpin)(MALLOC_LIKE(thread) * thread, heap_ref object) {
+static inline void MALLOC_LIKE(unpin)(MALLOC_LIKE_THREAD *thread, heap_ref object) {
   (void)thread, (void)object;
 }
 
-static inline heap_status MALLOC_LIKE(weak_create)(MALLOC_LIKE(thread) * thread, heap_ref target,
-                                                   MALLOC_LIKE(weak) * *out) {
+static inline heap_status MALLOC_LIKE(weak_create)(MALLOC_LIKE_THREAD *thread, heap_ref target,
+                                                   MALLOC_LIKE_WEAK **out) {
   (void)thread, (void)target, (void)out;
   return HEAP_UNSUPPORTED;
 }
 
-static inline heap_ref MALLOC_LIKE(weak_get)(MALLOC_LIKE(thread) * thread,
-                                             MALLOC_LIKE(weak) * weak) {
+static inline heap_ref MALLOC_LIKE(weak_get)(MALLOC_LIKE_THREAD *thread, MALLOC_LIKE_WEAK *weak) {
   (void)thread, (void)weak;
   return HEAP_NULL;
 }
 
-static inline void MALLOC_LIKE(weak_destroy)(MALLOC_LIKE(thread) * thread,
-                                             MALLOC_LIKE(weak) * weak) {
+static inline void MALLOC_LIKE(weak_destroy)(MALLOC_LIKE_THREAD *thread, MALLOC_LIKE_WEAK *weak) {
   (void)thread, (void)weak;
 }
 
-static inline bool MALLOC_LIKE(verify)(MALLOC_LIKE(thread) * thread) {
+static inline bool MALLOC_LIKE(verify)(MALLOC_LIKE_THREAD *thread) {
   (void)thread;
   return true;
 }
 
-static inline bool MALLOC_LIKE(map)(MALLOC_LIKE(thread) * thread, heap_map_fn visit,
-                                    void *context) {
+static inline bool MALLOC_LIKE(map)(MALLOC_LIKE_THREAD *thread, heap_map_fn visit, void *context) {
   (void)thread, (void)visit, (void)context;
   return false;
 }
 
-static inline const hs_event_log *MALLOC_LIKE(events)(MALLOC_LIKE(heap) * heap) {
+static inline const hs_event_log *MALLOC_LIKE(events)(MALLOC_LIKE_HEAP *heap) {
   (void)heap;
   return NULL;
 }

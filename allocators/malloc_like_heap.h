@@ -19,24 +19,24 @@ struct MALLOC_LIKE(heap) {
   char settings[MALLOC_LIKE_TEXT_BYTES];
 };
 
-void MALLOC_LIKE(destroy)(MALLOC_LIKE(heap) * heap) { free(heap); }
+void MALLOC_LIKE(destroy)(MALLOC_LIKE_HEAP *heap) { free(heap); }
 
-heap_status MALLOC_LIKE(thread_enter)(MALLOC_LIKE(heap) * heap, MALLOC_LIKE(thread) * *out) {
+heap_status MALLOC_LIKE(thread_enter)(MALLOC_LIKE_HEAP *heap, MALLOC_LIKE_THREAD **out) {
   *out = &heap->thread;
   return HEAP_OK;
 }
 
-void MALLOC_LIKE(thread_leave)(MALLOC_LIKE(thread) * thread) { (void)thread; }
+void MALLOC_LIKE(thread_leave)(MALLOC_LIKE_THREAD *thread) { (void)thread; }
 
-heap_identity MALLOC_LIKE(identify)(MALLOC_LIKE(heap) * heap) {
+heap_identity MALLOC_LIKE(identify)(MALLOC_LIKE_HEAP *heap) {
   return (heap_identity){heap->version, heap->settings};
 }
 
 // A description with its thread; the caller fills in version and settings. These libraries have no
 // limit on their heap, and a limit that is not honoured must not be accepted in silence.
-static heap_status malloc_like_create(const heap_config *config, MALLOC_LIKE(heap) * *out) {
+static heap_status malloc_like_create(const heap_config *config, MALLOC_LIKE_HEAP **out) {
   if (config->limit_bytes > 0) return HEAP_UNSUPPORTED;
-  MALLOC_LIKE(heap) *heap = calloc(1, sizeof *heap);
+  MALLOC_LIKE_HEAP *heap = calloc(1, sizeof *heap);
   if (!heap) return HEAP_NO_MEMORY;
   heap->thread.heap = heap;
   heap->stock = config->stock != 0;
@@ -45,15 +45,15 @@ static heap_status malloc_like_create(const heap_config *config, MALLOC_LIKE(hea
 }
 
 // "1.2.3 (libname.so.1.2.3)": what the library says of itself and the file that is mapped.
-static inline void malloc_like_version(MALLOC_LIKE(heap) * heap, const char *version,
+static inline void malloc_like_version(MALLOC_LIKE_HEAP *heap, const char *version,
                                        const char *library) {
   char path[MALLOC_LIKE_PATH_BYTES];
   if (hs_os_mapped_library(library, path, sizeof path) == 0) {
     const char *name = path;
     for (const char *c = path; *c; c++)
       if (*c == '/') name = c + 1;
-    snprintf(heap->version, sizeof heap->version, "%s (%s)", version, name);
+    snprintf(heap->version, sizeof heap->version, "%.80s (%.70s)", version, name);
   } else {
-    snprintf(heap->version, sizeof heap->version, "%s", version);
+    snprintf(heap->version, sizeof heap->version, "%.80s", version);
   }
 }

@@ -38,25 +38,34 @@ static bool stat_read(const char *name, uint64_t *out) {
   return true;
 }
 
-// Absent when the library was built without statistics. stats.mapped (extents of the allocator that
-// hold pages), stats.active (pages of extents in use) and stats.allocated are exact after the epoch
-// is advanced; stats.metadata is the allocator's own and counts as resident. Dirty pages kept for
-// reuse are mapped, not active: idle.
+// Refresh the numbers; they are otherwise those of the last refresh.
+static bool stats_refresh(void) {
+  uint64_t epoch = 1;
+  size_t bytes = sizeof epoch;
+  return mallctl("epoch", &epoch, &bytes, &epoch, sizeof epoch) == 0;
+}
+
+// Absent when the library was built without statistics. active: pages of extents in use. resident:
+// active, dirty pages kept for reuse and the allocator's own metadata, so it is the footprint (an
+// upper bound: pages of an active extent that were never touched are counted).
 void jemalloc_stats_read(jemalloc_thread *thread, heap_stats *out) {
   (void)thread;
   *out = (heap_stats){0};
-  uint64_t epoch = 1, allocated, active, resident, metadata;
-  size_t bytes = sizeof epoch;
-  if (mallctl("epoch", &epoch, &bytes, &epoch, sizeof epoch) != 0) return;
-  if (!stat_read("stats.allocated", &allocated) || !stat_read("stats.active", &active) ||
-      !stat_read("stats.resident", &resident) || !stat_read("stats.metadata", &metadata))
+  uint64_t allocated, active, resident, metadata;
+  if (!stats_refresh() || !stat_read("stats.allocated", &allocated) ||
+      !stat_read("stats.active", &active) || !stat_read("stats.resident", &resident) ||
+      !stat_read("stats.metadata", &metadata) || resident < metadata)
     return;
   heap_stats_set(out, HEAP_STAT_heap_inuse_bytes, active);
   heap_stats_set(out, HEAP_STAT_heap_alloc_bytes, allocated);
   heap_stats_set(out, HEAP_STAT_max_fragmentation_bytes, active - allocated);
+  heap_stats_set(out, HEAP_STAT_heap_usage_bytes, resident - metadata);
+  heap_stats_set(out, HEAP_STAT_metadata_bytes, metadata);
+  heap_stats_set(out, HEAP_STAT_footprint_bytes, resident);
 }
 
 uint64_t jemalloc_footprint(jemalloc_heap *heap) {
   (void)heap;
-  return 0;
+  uint64_t resident;
+  return stats_refresh() && stat_read("stats.resident", &resident) ? resident : 0;
 }

@@ -58,5 +58,9 @@ void tcmalloc_stats_read(tcmalloc_thread *thread, heap_stats *out) {
 
 uint64_t tcmalloc_footprint(tcmalloc_heap *heap) {
   (void)heap;
-  return 0;
+  uint64_t sys, unmapped;
+  return property_read("generic.heap_size", &sys) &&
+                 property_read("tcmalloc.pageheap_unmapped_bytes", &unmapped)
+             ? sys - unmapped
+             : 0;
 }
