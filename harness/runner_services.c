@@ -50,7 +50,7 @@ bool run_prepare(workload_run *run, const run_options *options) {
   record->latency = run->latency;
   run->heaps[0].pauses = run_memory_map(&run->memory, sizeof *run->heaps[0].pauses);
   if (!run->heaps[0].pauses) return false;
-  if (options->map && !run_prepare_map(run)) return false;
+  if (options->map && (HEAP_CAPS & HEAP_CAP_MAP) && !run_prepare_map(run)) return false;
   return options->sample_ms == 0 ||
          sampler_init(&run->sampler, &run->memory, options->sample_ms * 1000000) == 0;
 }

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// heapduel list: what can be run, on what, with which settings.
+#include <argp.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocators/runtime/config.h"
+#include "harness/catalogue.h"
+#include "harness/cli.h"
+#include "harness/job.h"
+#include "harness/record.h"
+
+static error_t list_parse(int key, char *value, struct argp_state *state) {
+  switch (key) {
+  case 'j':
+    *(bool *)state->input = true;
+    return 0;
+  case ARGP_KEY_ARG:
+    cli_error("list takes no argument; '%s' is too much", value);
+    exit(EXIT_USAGE);
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static json_t *list_json(const run_catalogue *catalogue) {
+  json_t *heaps = json_array(), *workloads = NULL, *options = NULL;
+  for (size_t i = 0; i < catalogue->count; i++) {
+    const catalogue_heap *heap = &catalogue->heaps[i];
+    json_t *row = json_pack("{s:s}", "name", heap->name);
+    static const char *const keys[] = {"heap_version", "heap_settings", "capabilities"};
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+      json_t *value = json_object_get(heap->about, keys[k]);
+      if (value) json_object_set(row, keys[k], value);
+    }
+    json_object_set_new(row, "outline", json_boolean(heap->outline != NULL));
+    json_array_append_new(heaps, row);
+    if (!workloads && !catalogue_is_reference(heap)) {
+      workloads = json_object_get(heap->about, "workloads");
+      options = json_object_get(heap->about, "options");
+    }
+  }
+  return json_pack("{s:i,s:o,s:O?,s:O?}", "schema", RECORD_SCHEMA, "heaps", heaps, "workloads",
+                   workloads, "options", options);
+}
+
+static void list_print_param(json_t *param) {
+  json_t *choices = json_object_get(param, "choices"), *choice;
+  printf("    %-12s %s; ", job_text(param, "name"), job_text(param, "help"));
+  if (!choices) {
+    printf("%" JSON_INTEGER_FORMAT " .. %" JSON_INTEGER_FORMAT ", default %" JSON_INTEGER_FORMAT
+           "\n",
+           json_integer_value(json_object_get(param, "min")),
+           json_integer_value(json_object_get(param, "max")),
+           json_integer_value(json_object_get(param, "default")));
+    return;
+  }
+  size_t index;
+  json_array_foreach(choices, index, choice)
+      printf("%s%s", index ? "|" : "", json_string_value(choice));
+  printf(", default %s\n", job_text(param, "default"));
+}
+
+static void list_print(json_t *list) {
+  size_t index, inner;
+  json_t *row, *value;
+  puts("Workloads (heapduel run WORKLOAD --set name=value)");
+  json_array_foreach(json_object_get(list, "workloads"), index, row) {
+    printf("  %-18s %s\n", job_text(row, "name"), job_text(row, "summary"));
+    json_array_foreach(json_object_get(row, "params"), inner, value) list_print_param(value);
+  }
+  puts("\nHeaps (--heap A,B)");
+  json_array_foreach(json_object_get(list, "heaps"), index, row) {
+    printf("  %-12s %s", job_text(row, "name"), job_text(row, "heap_version"));
+    const char *separator = " [";
+    json_array_foreach(json_object_get(row, "capabilities"), inner, value) {
+      printf("%s%s", separator, json_string_value(value));
+      separator = " ";
+    }
+    puts(separator[1] == '[' ? "" : "]");
+    if (job_text(row, "heap_settings")[0]) printf("    %s\n", job_text(row, "heap_settings"));
+  }
+  puts("\nHeap options (--set name=value)");
+  json_array_foreach(json_object_get(list, "options"), index, row) {
+    printf("  %-12s %s; default %" JSON_INTEGER_FORMAT "\n", job_text(row, "name"),
+           job_text(row, "help"), json_integer_value(json_object_get(row, "default")));
+  }
+}
+
+int command_list(int argc, char **argv) {
+  static const struct argp_option options[] = {
+      {"json", 'j', NULL, 0, "print one JSON object instead of text", 0}, {0}};
+  static const struct argp argp = {
+      .options = options,
+      .parser = list_parse,
+      .doc = "List workloads with their parameters, heaps with version and capabilities, and the "
+             "options of the heaps."};
+  bool as_json = false;
+  argp_parse(&argp, argc, argv, 0, NULL, &as_json);
+  run_catalogue catalogue;
+  if (!catalogue_load(&catalogue, cli_program_folder())) return EXIT_USAGE;
+  json_t *list = list_json(&catalogue);
+  if (as_json) {
+    char *line = record_line(list);
+    puts(line ? line : "");
+    free(line);
+  } else {
+    list_print(list);
+  }
+  json_decref(list);
+  catalogue_free(&catalogue);
+  return fflush(stdout) == 0 ? EXIT_GOOD : cli_error("cannot write to standard output");
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// heapduel run: one workload on some heaps, as a table or as records.
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocators/runtime/config.h"
+#include "harness/cli.h"
+#include "harness/record.h"
+#include "harness/record_file.h"
+#include "harness/row_options.h"
+#include "harness/schedule.h"
+#include "harness/table.h"
+
+typedef struct run_arguments {
+  row_options rows;
+  const char *json, *variant;
+  int64_t blocks, sample_ms;
+  bool map;
+} run_arguments;
+
+enum { OPTION_BLOCKS = 1000, OPTION_SAMPLE, OPTION_MAP, OPTION_VARIANT };
+
+static const struct argp_option run_options_list[] = {
+    {"json", 'j', "FILE", 0, "append one JSON record per run to FILE; - is standard output", 0},
+    {"blocks", OPTION_BLOCKS, "N", 0, "run every heap N times, in shuffled blocks (default 1)", 0},
+    {"variant", OPTION_VARIANT, "NAME", 0,
+     "stock: a foreign allocator's own settings; outline: operations as calls; else a label", 0},
+    {"sample-ms", OPTION_SAMPLE, "N", 0, "sample memory every N ms into the record", 0},
+    {"map", OPTION_MAP, NULL, 0, "keep the page map of every stage in the record", 0},
+    {0}};
+
+static error_t run_parse(int key, char *value, struct argp_state *state) {
+  run_arguments *arguments = state->input;
+  switch (key) {
+  case ARGP_KEY_INIT:
+    state->child_inputs[0] = &arguments->rows;
+    return 0;
+  case 'j':
+    arguments->json = value;
+    return 0;
+  case OPTION_BLOCKS:
+    return row_number(state, "--blocks", value, 1, 1000, &arguments->blocks);
+  case OPTION_SAMPLE:
+    return row_number(state, "--sample-ms", value, 1, 60000, &arguments->sample_ms);
+  case OPTION_VARIANT:
+    arguments->variant = value;
+    return 0;
+  case OPTION_MAP:
+    arguments->map = true;
+    return 0;
+  case ARGP_KEY_ARG:
+    if (state->arg_num > 0) argp_error(state, "one workload at a time; '%s' is too much", value);
+    arguments->rows.workload = value;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+// Where finished records go.
+typedef struct run_output {
+  const char *json; // NULL: none
+  json_t *records;
+} run_output;
+
+static bool run_take(void *context, const run_job *job, json_t *record) {
+  (void)job;
+  run_output *output = context;
+  json_array_append(output->records, record);
+  if (!output->json) return true;
+  if (strcmp(output->json, "-") == 0) {
+    char *line = record_line(record);
+    const bool good = line && puts(line) >= 0 && fflush(stdout) == 0;
+    free(line);
+    if (!good) cli_error("cannot write to standard output: %s", strerror(errno));
+    return good;
+  }
+  if (record_file_append(output->json, record)) return true;
+  cli_error("cannot write %s: %s", output->json, strerror(errno));
+  return false;
+}
+
+// Heaps that ran the same work must have read back the same data.
+static bool run_checksums_agree(const json_t *records) {
+  const char *first = NULL, *first_heap = NULL;
+  size_t index;
+  json_t *record;
+  json_array_foreach(records, index, record) {
+    const char *checksum = job_text(record, "checksum");
+    if (!checksum[0]) continue;
+    if (first && strcmp(first, checksum) != 0) {
+      cli_error("checksums disagree: %s read back %s, %s read back %s; one of them is wrong",
+                first_heap, first, job_text(record, "heap"), checksum);
+      return false;
+    }
+    first = checksum;
+    first_heap = job_text(record, "heap");
+  }
+  return true;
+}
+
+static void run_add_block(job_list *list, const run_arguments *arguments, const row_selection *rows,
+                          uint64_t block) {
+  for (size_t i = 0; i < rows->heap_count; i++) {
+    run_job job = {.workload = arguments->rows.workload,
+                   .heap = rows->heaps[i]->name,
+                   .variant = arguments->variant,
+                   .set_count = rows->set_count,
+                   .seed = (uint64_t)arguments->rows.seed,
+                   .block = block,
+                   .sample_ms = (uint64_t)arguments->sample_ms,
+                   .timeout_ms = (uint64_t)arguments->rows.timeout_s * 1000,
+                   .map = arguments->map};
+    memcpy(job.sets, rows->sets, sizeof job.sets);
+    job_list_add(list, &job);
+  }
+  schedule_shuffle(list, (uint64_t)arguments->rows.seed, block);
+}
+
+static schedule_result run_blocks(const run_arguments *arguments, const row_selection *rows,
+                                  const run_catalogue *catalogue, run_output *output) {
+  schedule_result result = SCHEDULE_OK;
+  run_progress progress;
+  const size_t total = rows->heap_count * (size_t)arguments->blocks;
+  progress_begin(&progress, total > 1 ? stderr : NULL, total, (double)total);
+  for (uint64_t block = 0; block < (uint64_t)arguments->blocks; block++) {
+    job_list list = {.jobs = NULL};
+    run_add_block(&list, arguments, rows, block);
+    const schedule_result one =
+        schedule_run(&list, catalogue, NULL, &progress, NULL, run_take, output);
+    job_list_free(&list);
+    if (one != SCHEDULE_OK) result = one;
+    if (one == SCHEDULE_STOPPED || one == SCHEDULE_INTERRUPTED) break;
+  }
+  progress_end(&progress);
+  return result;
+}
+
+// Rows in the order of `heapduel list`; they ran in a shuffled one. A new reference.
+static json_t *run_ordered(const json_t *records, const row_selection *rows) {
+  json_t *ordered = json_array(), *record;
+  size_t index;
+  for (size_t i = 0; i < rows->heap_count; i++) {
+    json_array_foreach(records, index, record) {
+      if (strcmp(job_text(record, "heap"), rows->heaps[i]->name) == 0)
+        json_array_append(ordered, record);
+    }
+  }
+  return ordered;
+}
+
+static int run_exit_code(schedule_result result, const json_t *records) {
+  switch (result) {
+  case SCHEDULE_STOPPED:
+    return EXIT_USAGE;
+  case SCHEDULE_INTERRUPTED:
+    return EXIT_INTERRUPTED;
+  case SCHEDULE_JOB_FAILED:
+    return EXIT_JOB_FAILED;
+  default:
+    return run_checksums_agree(records) ? EXIT_GOOD : EXIT_JOB_FAILED;
+  }
+}
+
+int command_run(int argc, char **argv) {
+  static const struct argp_child children[] = {{&row_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
+  static const struct argp argp = {
+      .options = run_options_list,
+      .parser = run_parse,
+      .args_doc = "WORKLOAD",
+      .doc = "Run WORKLOAD once on every heap named and print what was measured.\v"
+             "Exit codes: 0 ok, 2 usage, 3 a run failed, 130 interrupted (finished records are "
+             "kept).",
+      .children = children};
+  run_arguments arguments = {.rows = row_options_default(), .variant = "", .blocks = 1};
+  argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+  if (!arguments.rows.workload)
+    return cli_error("which workload? heapduel run WORKLOAD; 'heapduel list' names them");
+  run_catalogue catalogue;
+  if (!catalogue_load(&catalogue, cli_program_folder())) return EXIT_USAGE;
+  int code = EXIT_USAGE;
+  row_selection rows;
+  if (!row_select(&arguments.rows, &catalogue, &rows)) goto free_catalogue;
+  run_output output = {.json = arguments.json, .records = json_array()};
+  cli_catch_interrupts();
+  const schedule_result result = run_blocks(&arguments, &rows, &catalogue, &output);
+  if (!arguments.json || strcmp(arguments.json, "-") != 0) {
+    json_t *ordered = run_ordered(output.records, &rows);
+    table_print_records(stdout, ordered);
+    json_decref(ordered);
+  }
+  code = run_exit_code(result, output.records);
+  json_decref(output.records);
+  row_selection_free(&rows);
+free_catalogue:
+  catalogue_free(&catalogue);
+  return code;
+}
