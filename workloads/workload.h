@@ -82,7 +82,7 @@ HS_NORETURN void workload_invalid(workload_run *run, const char *format, ...) HS
 
 // heap_alloc that ends the run with status "oom" instead of returning null.
 static inline heap_ref workload_new(workload_run *run, heap_thread *t, size_t ref_count,
-                                      size_t byte_count) {
+                                    size_t byte_count) {
   const heap_ref ref = heap_alloc(t, ref_count, byte_count);
   if (HS_UNLIKELY(heap_is_null(ref))) workload_out_of_memory(run);
   return ref;
