@@ -37,7 +37,7 @@ enum {
   COMPACT_GRANULE_SHIFT = 3, // log2 bytes; objects are aligned to a granule
   COMPACT_SIZE_SHIFT = 32,
   COMPACT_REFS_SHIFT = 44,
-  COMPACT_FIELD_MAX = 4095,                                     // of size and of slots
+  COMPACT_FIELD_MAX = 4095,                                         // of size and of slots
   COMPACT_SMALL_BYTES = COMPACT_FIELD_MAX << COMPACT_GRANULE_SHIFT, // larger ones are LARGE
   COMPACT_COUNT_SHIFT = 15, // a slot or byte count of 2^15 or more cannot be small
 };

@@ -11,6 +11,10 @@
 #include "allocators/runtime/pacer.h"
 #include "compact/cp_internal.h"
 
+// A cycle is not due before a region's worth was allocated, however close the limit is: the limit
+// itself is enforced page by page (cp_charge), and collecting at every allocation helps nobody.
+static const uint64_t MIN_TRIGGER_BYTES = CP_REGION_BYTES;
+
 typedef struct phase_clock {
   compact_heap *heap;
   uint32_t thread;
@@ -33,7 +37,9 @@ void cp_cycle_schedule(compact_heap *heap, uint64_t roots_bytes) {
   const uint64_t marked = heap->totals.live_bytes + entries;
   heap->goal_bytes = hs_pacer_goal_bytes(&heap->config, marked, roots_bytes);
   hs_store_relaxed(&heap->trigger_bytes,
-                   heap->goal_bytes == UINT64_MAX ? UINT64_MAX : heap->goal_bytes - marked);
+                   heap->goal_bytes == UINT64_MAX
+                       ? UINT64_MAX
+                       : hs_max_u64(heap->goal_bytes - marked, MIN_TRIGGER_BYTES));
   hs_store_relaxed(&heap->since_bytes, (uint64_t)0);
 }
 
@@ -70,12 +76,12 @@ static void move_and_rename(compact_heap *heap, cp_effort effort, uint64_t entri
   if (heap->config.compaction) {
     const uint64_t moved = cp_evacuate_stw(heap, effort);
     heap->totals.moved_bytes += moved;
-    phase_end(clock, HS_EVENT_COMPACT, moved);
+    if (moved > 0) phase_end(clock, HS_EVENT_COMPACT, moved);
   }
   if (heap->config.renaming) {
     const uint64_t renamed = cp_rename_stw(heap, entries, effort);
     heap->totals.renamed_count += renamed;
-    phase_end(clock, HS_EVENT_RENAME, renamed);
+    if (renamed > 0) phase_end(clock, HS_EVENT_RENAME, renamed);
   }
 }
 

@@ -116,7 +116,7 @@ static bool evacuate_region(compact_heap *heap, const back_map *map, uint32_t re
 uint64_t cp_evacuate_stw(compact_heap *heap, cp_effort effort) {
   const uint64_t objects = cp_select_sources_stw(heap, effort);
   if (objects == 0) return 0;
-  back_map map;
+  back_map map = {0};
   uint64_t moved = 0;
   const bool mapped = back_map_init(heap, &map, objects);
   destination to = {heap, CP_NONE, effort == CP_EFFORT_EVERYTHING};

@@ -36,8 +36,8 @@ bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab) {
   if (!(s->flags & CP_SLAB_RESIDENT)) {
     if (!cp_charge(heap, &heap->table_bytes, CP_SLAB_BYTES, false)) return false;
     // In stress mode the page may have been made inaccessible.
-    if (cp_is_stress(heap) && hs_os_commit(heap->table + (size_t)slab * CP_SLAB_ENTRIES,
-                                           CP_SLAB_BYTES) != 0) {
+    if (cp_is_stress(heap) &&
+        hs_os_commit(heap->table + (size_t)slab * CP_SLAB_ENTRIES, CP_SLAB_BYTES) != 0) {
       hs_sub_relaxed(&heap->table_bytes, (uint64_t)CP_SLAB_BYTES);
       return false;
     }
@@ -104,8 +104,8 @@ static void purge_run(compact_heap *heap, uint32_t from, uint32_t to, bool prote
   const size_t bytes = (size_t)(to - from) * CP_SLAB_BYTES;
   // Entries of free slabs are never read, so old contents are harmless and FREE would do; the table
   // is small beside the objects, and its pages should be gone from RSS: always DONTNEED.
-  const int error = protect ? hs_os_decommit(start, bytes)
-                            : hs_os_purge(start, bytes, HS_OS_PURGE_DONTNEED);
+  const int error =
+      protect ? hs_os_decommit(start, bytes) : hs_os_purge(start, bytes, HS_OS_PURGE_DONTNEED);
   if (error != 0) return; // still charged
   for (uint32_t slab = from; slab < to; slab++)
     cp_slab_at(heap, slab)->flags &= (uint8_t)~CP_SLAB_RESIDENT;

@@ -97,7 +97,7 @@ heap_status compact_create(const heap_config *config, compact_heap **out) {
   hs_world_init(&heap->world, &heap->log);
   hs_meta_init(&heap->meta);
   hs_grey_pool_init(&heap->grey_pool);
-  (void)hs_config_print(config, false, heap->settings, sizeof heap->settings);
+  (void)hs_config_print(config, true, heap->settings, sizeof heap->settings);
   cp_cycle_schedule(heap, 0);
   cp_fixed_count(heap);
   heap->magic = CP_HEAP_MAGIC;

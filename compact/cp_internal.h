@@ -19,16 +19,16 @@
 
 enum {
   CP_HEAP_MAGIC = 0x63704850,
-  CP_PAGE_BYTES = 4096,   // unit of footprint; a larger OS page is refused at creation
-  CP_GRANULE_BYTES = 8,   // object alignment
-  CP_WORD_ENTRIES = 64,   // entries per bitmap word
-  CP_SLAB_ENTRIES = 512,  // one page of entries, so that an empty slab is a page to give back
+  CP_PAGE_BYTES = 4096,  // unit of footprint; a larger OS page is refused at creation
+  CP_GRANULE_BYTES = 8,  // object alignment
+  CP_WORD_ENTRIES = 64,  // entries per bitmap word
+  CP_SLAB_ENTRIES = 512, // one page of entries, so that an empty slab is a page to give back
   CP_SLAB_WORDS = CP_SLAB_ENTRIES / CP_WORD_ENTRIES,
   CP_SLAB_BYTES = CP_SLAB_ENTRIES * 8,
-  CP_REGION_SHIFT = 18,   // 256 KiB: copied in tens of microseconds, and 8 largest small objects
+  CP_REGION_SHIFT = 18, // 256 KiB: copied in tens of microseconds, and 8 largest small objects
   CP_REGION_BYTES = 1 << CP_REGION_SHIFT,
   CP_CHUNK_BYTES = COMPACT_SMALL_BYTES, // zeroed at a time: stays in the L1 cache (I-cp-1)
-  CP_PIN_SLOTS = 4096,    // hash slots for pins; three quarters may be used
+  CP_PIN_SLOTS = 4096,                  // hash slots for pins; three quarters may be used
 };
 _Static_assert(CP_SLAB_BYTES == CP_PAGE_BYTES, "a slab is a page");
 
@@ -71,7 +71,7 @@ typedef struct cp_side {
 
 void cp_side_init(cp_side *side, char *base, size_t element_bytes, size_t reserved_bytes);
 HS_NODISCARD bool cp_side_extend(cp_side *side, size_t count); // elements [0, count) are usable
-void cp_side_trim(cp_side *side, size_t count); // elements from count on are zero again, or were
+void cp_side_trim(cp_side *side, size_t count); // elements from count on are zero again
 uint64_t cp_side_bytes(const cp_side *side);
 
 // ---- descriptors --------------------------------------------------------------------------------
@@ -79,8 +79,8 @@ uint64_t cp_side_bytes(const cp_side *side);
 // I-cp-3: used == number of allocation bits of the slab, all others are free entries. All-zero
 //         describes a slab that was never used.
 typedef struct cp_slab {
-  uint16_t used;  // [owner] of the slab, else [lock heap]
-  uint8_t flags;  // [lock heap]
+  uint16_t used; // [owner] of the slab, else [lock heap]
+  uint8_t flags; // [lock heap]
   uint8_t unused;
 } cp_slab;
 enum {
@@ -137,15 +137,15 @@ typedef struct cp_pin {
 
 // Counters of the heap; a thread's own are added when its cache is released.
 typedef struct cp_totals {
-  uint64_t alloc_bytes, alloc_objects;       // cumulative
-  uint64_t live_bytes, live_objects;         // found by the last cycle
-  uint64_t since_bytes, since_objects;       // allocated after it
+  uint64_t alloc_bytes, alloc_objects; // cumulative
+  uint64_t live_bytes, live_objects;   // found by the last cycle
+  uint64_t since_bytes, since_objects; // allocated after it
   uint64_t frees, cycles, forced_cycles;
   uint64_t moved_bytes, renamed_count, scavenged_bytes, gc_cpu_ns;
 } cp_totals;
 
 struct compact_heap {
-  uint32_t magic; // [const]
+  uint32_t magic;     // [const]
   heap_config config; // [const]
   hs_world world;
   hs_meta meta;
@@ -174,18 +174,18 @@ struct compact_heap {
   uint32_t region_stress;   // [lock] next region to move into, stress mode
   size_t low_committed;     // [lock] bytes from the bottom
 
-  cp_side pages;          // of uint8_t
-  cp_side larges;         // of cp_large
-  uint32_t page_frontier; // [lock] pages below may be in use
-  uint32_t page_cursor;   // [lock] no free page below
-  uint32_t large_count;   // [lock] descriptors ever used
-  uint32_t large_free;    // [lock] CP_NONE: none
-  size_t high_committed;  // [lock] bytes from the top
+  cp_side pages;                 // of uint8_t
+  cp_side larges;                // of cp_large
+  uint32_t page_frontier;        // [lock] pages below may be in use
+  uint32_t page_cursor;          // [lock] no free page below
+  uint32_t large_count;          // [lock] descriptors ever used
+  uint32_t large_free;           // [lock] CP_NONE: none
+  size_t high_committed;         // [lock] bytes from the top
   _Atomic(uint64_t) large_bytes; // [atomic] pages in use, in bytes
 
-  hs_mutex pin_lock;    // innermost
-  cp_pin *pins;         // [lock pin_lock] CP_PIN_SLOTS, mapped at the first pin
-  uint32_t pin_count;   // [lock pin_lock]
+  hs_mutex pin_lock;  // innermost
+  cp_pin *pins;       // [lock pin_lock] CP_PIN_SLOTS, mapped at the first pin
+  uint32_t pin_count; // [lock pin_lock]
 
   // Accounting, read without a lock by samplers (I-cp-7).
   _Atomic(uint64_t) resident_bytes; // [atomic] object pages
@@ -197,6 +197,7 @@ struct compact_heap {
   _Atomic(uint64_t) since_bytes; // [atomic] taken by threads since the last cycle, entries included
   _Atomic(uint64_t) trigger_bytes; // [atomic] the next cycle is due at this many
   uint64_t goal_bytes;             // [stw]
+  uint64_t retained_bytes;         // [stw] free bytes kept for the next cycles, see cp_release.c
   cp_totals totals;                // [lock]; the collector while stopped
 
   compact_thread *free_threads; // [lock]
@@ -268,7 +269,7 @@ uint32_t cp_slab_take_locked(compact_heap *heap);
 void cp_slab_give_locked(compact_heap *heap, uint32_t slab);
 HS_NODISCARD bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab); // usable and charged
 void cp_slab_purge_stw(compact_heap *heap, bool protect); // empty slabs go back to the OS
-uint64_t cp_handle_sweep_stw(compact_heap *heap);          // allocation := marks; live entries
+uint64_t cp_handle_sweep_stw(compact_heap *heap);         // allocation := marks; live entries
 bool cp_entry_is_marked(const compact_heap *heap, uint32_t index);
 bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref);
 
@@ -277,7 +278,8 @@ bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref);
 uint32_t cp_region_take_locked(compact_heap *heap, bool fresh); // OPEN; CP_NONE: no room
 void cp_region_give_locked(compact_heap *heap, uint32_t region);
 // Charge pages so that [0, end) of an open region may be touched; false: over the limit.
-HS_NODISCARD bool cp_region_charge(compact_heap *heap, cp_region *region, uint32_t end, bool reserve);
+HS_NODISCARD bool cp_region_charge(compact_heap *heap, cp_region *region, uint32_t end,
+                                   bool reserve);
 void cp_region_free_stw(compact_heap *heap, uint32_t region);
 void cp_region_free_dead_stw(compact_heap *heap);
 uint64_t cp_region_free_bytes_stw(const compact_heap *heap); // charged to free regions
@@ -291,14 +293,14 @@ HS_NODISCARD bool cp_charge(compact_heap *heap, _Atomic(uint64_t) *account, uint
 
 HS_NODISCARD bool cp_large_alloc(compact_heap *heap, size_t ref_count, size_t bytes,
                                  compact_entry *handle);
-uint64_t cp_large_sweep_stw(compact_heap *heap); // frees those whose handle is unmarked
+uint64_t cp_large_sweep_stw(compact_heap *heap);            // frees those whose handle is unmarked
 uint64_t cp_large_free_bytes_stw(const compact_heap *heap); // charged to free pages
 uint64_t cp_large_purge_stw(compact_heap *heap, uint64_t keep_bytes);
 
 // ---- cp_cache.c: what each thread holds ---------------------------------------------------------
 
 HS_NODISCARD bool cp_cache_prepare(compact_thread *thread, size_t bytes); // room and a handle
-void cp_cache_count(compact_thread *thread);                              // into the thread's counters
+void cp_cache_count(compact_thread *thread);                // into the thread's counters
 void cp_cache_release(compact_thread *thread, bool locked); // gives region and slab back
 
 // ---- cp_mark.c ----------------------------------------------------------------------------------
@@ -313,7 +315,7 @@ typedef enum cp_effort { CP_EFFORT_AUTOMATIC, CP_EFFORT_FULL, CP_EFFORT_EVERYTHI
 uint64_t cp_select_sources_stw(compact_heap *heap, cp_effort effort);
 bool cp_select_is_source(const cp_region *region, cp_effort effort);
 bool cp_select_renaming(uint64_t live_entries, uint64_t occupied_slabs, cp_effort effort);
-uint64_t cp_evacuate_stw(compact_heap *heap, cp_effort effort); // bytes moved
+uint64_t cp_evacuate_stw(compact_heap *heap, cp_effort effort);                      // bytes moved
 uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort); // handles
 
 // ---- cp_cycle.c ---------------------------------------------------------------------------------

@@ -48,7 +48,8 @@ static uint32_t take_descriptor_locked(compact_heap *heap) {
     heap->large_free = cp_large_at(heap, recycled)->page;
     return recycled;
   }
-  if (heap->large_count > CP_DESCRIPTOR_MASK || !cp_side_extend(&heap->larges, heap->large_count + 1))
+  if (heap->large_count > CP_DESCRIPTOR_MASK ||
+      !cp_side_extend(&heap->larges, heap->large_count + 1))
     return CP_NONE;
   return heap->large_count++;
 }

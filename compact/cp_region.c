@@ -38,8 +38,9 @@ static bool commit_locked(compact_heap *heap, uint32_t region) {
   const size_t end = (size_t)(region + 1) << CP_REGION_SHIFT;
   if (end > heap->object_bytes - heap->high_committed) return false; // I-cp-10
   if (end <= heap->low_committed) return true;
-  size_t to = hs_min_size(hs_align_up(end, COMMIT_BYTES),
-                          hs_align_down(heap->object_bytes - heap->high_committed, CP_REGION_BYTES));
+  size_t to =
+      hs_min_size(hs_align_up(end, COMMIT_BYTES),
+                  hs_align_down(heap->object_bytes - heap->high_committed, CP_REGION_BYTES));
   if (hs_os_commit(heap->objects + heap->low_committed, to - heap->low_committed) != 0) {
     to = end;
     if (hs_os_commit(heap->objects + heap->low_committed, to - heap->low_committed) != 0)
@@ -65,12 +66,11 @@ static uint32_t open_locked(compact_heap *heap, uint32_t region) {
 
 // Next free region in a cycle through the window, so that freed addresses stay unused for long.
 static uint32_t take_stress_locked(compact_heap *heap) {
-  const uint32_t window = heap->region_frontier < STRESS_WINDOW ? STRESS_WINDOW
-                                                                : heap->region_frontier;
+  const uint32_t window =
+      heap->region_frontier < STRESS_WINDOW ? STRESS_WINDOW : heap->region_frontier;
   for (uint32_t i = 0; i < window; i++) {
     const uint32_t region = 1 + (heap->region_stress + i) % window;
-    if (region >= heap->region_frontier ||
-        cp_region_at(heap, region)->state == CP_REGION_FREE) {
+    if (region >= heap->region_frontier || cp_region_at(heap, region)->state == CP_REGION_FREE) {
       heap->region_stress = (heap->region_stress + i + 1) % window;
       return open_locked(heap, region);
     }

@@ -6,6 +6,9 @@
 
 // Kept above what the next cycle's goal calls for, percent (Go's scavenger keeps as much).
 static const uint64_t RETAIN_PERCENT = 10;
+// The amount kept falls by 1/8 a cycle: a program whose live heap goes up and down within a few cycles
+// does not pay for giving back and faulting in the same pages each time.
+static const unsigned RETAIN_DECAY_SHIFT = 3;
 // Less than this is not worth the system calls and the faults that follow.
 static const uint64_t HYSTERESIS_BYTES = 1 << 20;
 
@@ -57,7 +60,10 @@ static void release_all(compact_heap *heap) {
 static void release_excess(compact_heap *heap) {
   if (!heap->config.scavenge || heap->goal_bytes == UINT64_MAX) return;
   const uint64_t needed = hs_load_relaxed(&heap->trigger_bytes);
-  const uint64_t keep = needed + needed / 100 * RETAIN_PERCENT;
+  const uint64_t wanted = needed + needed / 100 * RETAIN_PERCENT;
+  heap->retained_bytes -= heap->retained_bytes >> RETAIN_DECAY_SHIFT;
+  if (heap->retained_bytes < wanted) heap->retained_bytes = wanted;
+  const uint64_t keep = heap->retained_bytes;
   const uint64_t in_regions = cp_region_free_bytes_stw(heap);
   const uint64_t in_runs = cp_large_free_bytes_stw(heap);
   if (in_regions + in_runs <= keep + HYSTERESIS_BYTES) return;

@@ -13,9 +13,9 @@ static const uint32_t STRESS_WINDOW = 4096;
 
 typedef struct renaming {
   compact_heap *heap;
-  uint32_t begin, end;           // slabs of the dense range
-  uintptr_t range, range_bytes;  // the same in addresses: what lies inside keeps its name
-  uint32_t slab, word;           // the finger that looks for free entries in the range
+  uint32_t begin, end;          // slabs of the dense range
+  uintptr_t range, range_bytes; // the same in addresses: what lies inside keeps its name
+  uint32_t slab, word;          // the finger that looks for free entries in the range
   uint64_t renamed;
 } renaming;
 
@@ -97,14 +97,29 @@ static void replace_slots(void *context, heap_ref *slots, size_t count) {
 
 static heap_ref replace_weak(void *context, heap_ref target) { return new_name(context, target); }
 
+static void replace_in_object(renaming *r, uint64_t word) {
+  size_t count;
+  heap_ref *const slots = cp_object_slots(r->heap, word, &count);
+  replace_slots(r, slots, count);
+}
+
+// Objects are visited in the order of their handles, which need not be that of their places: each is
+// prefetched and visited LAG objects later.
 static void replace_all(renaming *r) {
+  enum { LAG = 16 };
   compact_heap *const heap = r->heap;
-  uint32_t index;
+  uint64_t ahead[LAG] = {0}; // entry words; none is 0
+  uint32_t index, at = 0;
   for (cp_walk walk = cp_walk_begin(heap, 0, heap->slab_frontier); cp_walk_next(&walk, &index);) {
-    size_t count;
-    heap_ref *const slots = cp_object_slots(heap, cp_entry_load(heap->table + index), &count);
-    replace_slots(r, slots, count);
+    const uint64_t word = cp_entry_load(heap->table + index);
+    if (!(word & CP_ENTRY_LARGE) && cp_entry_refs(word) == 0) continue;
+    HS_PREFETCH(heap->objects + cp_entry_offset(word));
+    if (ahead[at]) replace_in_object(r, ahead[at]);
+    ahead[at] = word;
+    at = (at + 1) % LAG;
   }
+  for (uint32_t i = 0; i < LAG; i++)
+    if (ahead[i]) replace_in_object(r, ahead[i]);
   hs_roots_visit_all_stw(&heap->world, replace_slots, r);
   hs_weak_visit_stw(&heap->world, replace_weak, r);
 }

@@ -34,13 +34,15 @@ uint64_t cp_select_sources_stw(compact_heap *heap, cp_effort effort) {
   return objects;
 }
 
-// An automatic cycle renames when the table is less than half used and the gain is worth a pass over
-// the live objects.
+// Free entries of sparse slabs serve new objects, so an automatic cycle renames only when the table is
+// less than a quarter used, which shows that the program has shrunk, and when the gain is worth a
+// pass over the live objects.
+static const uint64_t AUTOMATIC_SPARSENESS = 4;
 static const uint64_t AUTOMATIC_MIN_SLABS = 64;
 
 bool cp_select_renaming(uint64_t live_entries, uint64_t occupied_slabs, cp_effort effort) {
   const uint64_t needed = hs_div_up(live_entries, CP_SLAB_ENTRIES);
   if (effort == CP_EFFORT_EVERYTHING) return live_entries > 0;
   if (effort == CP_EFFORT_FULL) return occupied_slabs > needed;
-  return occupied_slabs > 2 * needed + AUTOMATIC_MIN_SLABS;
+  return occupied_slabs > AUTOMATIC_SPARSENESS * needed + AUTOMATIC_MIN_SLABS;
 }

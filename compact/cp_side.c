@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <string.h>
+
 #include "compact/cp_internal.h"
 
 // Pages committed at a time: few system calls, and address space is not memory.
@@ -21,13 +23,18 @@ bool cp_side_extend(cp_side *side, size_t count) {
   return true;
 }
 
-// Callers trim only elements whose meaning is zero, so nothing is wrong when the OS refuses.
 void cp_side_trim(cp_side *side, size_t count) {
-  const size_t keep = hs_align_up(count * side->element_bytes, CP_PAGE_BYTES);
+  const size_t used = count * side->element_bytes;
+  const size_t keep = hs_align_up(used, CP_PAGE_BYTES);
   const size_t touched = hs_load_relaxed(&side->touched_bytes);
-  if (keep >= touched) return;
-  if (hs_os_purge(side->base + keep, touched - keep, HS_OS_PURGE_DONTNEED) != 0) return;
-  hs_store_relaxed(&side->touched_bytes, keep);
+  size_t clear_to = hs_min_size(keep, touched);
+  if (keep < touched) {
+    if (hs_os_purge(side->base + keep, touched - keep, HS_OS_PURGE_DONTNEED) == 0)
+      hs_store_relaxed(&side->touched_bytes, keep);
+    else
+      clear_to = touched;
+  }
+  if (used < clear_to) memset(side->base + used, 0, clear_to - used);
 }
 
 uint64_t cp_side_bytes(const cp_side *side) { return hs_load_relaxed(&side->touched_bytes); }

@@ -46,8 +46,7 @@ static void set_memory(compact_heap *heap, heap_stats *out) {
   const uint64_t guard = CP_REGION_BYTES; // never accessible
   const uint64_t sys = heap->low_committed - guard + heap->high_committed;
   heap_stats_set(out, HEAP_STAT_heap_sys_bytes, sys);
-  heap_stats_set(out, HEAP_STAT_heap_released_bytes,
-                 sys - hs_load_relaxed(&heap->resident_bytes));
+  heap_stats_set(out, HEAP_STAT_heap_released_bytes, sys - hs_load_relaxed(&heap->resident_bytes));
   heap_stats_set(out, HEAP_STAT_heap_inuse_bytes, inuse_bytes_stw(heap));
   heap_stats_set(out, HEAP_STAT_heap_alloc_bytes, totals->live_bytes + totals->since_bytes);
   heap_stats_set(out, HEAP_STAT_metadata_bytes, cp_metadata_bytes(heap));
@@ -188,12 +187,12 @@ static void visit_runs(const compact_heap *heap, heap_map_fn visit, void *contex
 static void visit_table(const compact_heap *heap, heap_map_fn visit, void *context) {
   for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
     const cp_slab *const s = cp_slab_at(heap, slab);
-    const heap_map_page page = {
-        .address = (uintptr_t)(heap->table + (size_t)slab * CP_SLAB_ENTRIES),
-        .page_bytes = CP_SLAB_BYTES,
-        .live_bytes = s->used * (uint32_t)sizeof(compact_entry),
-        .resident = (s->flags & CP_SLAB_RESIDENT) != 0,
-        .metadata = true};
+    const heap_map_page page = {.address =
+                                    (uintptr_t)(heap->table + (size_t)slab * CP_SLAB_ENTRIES),
+                                .page_bytes = CP_SLAB_BYTES,
+                                .live_bytes = s->used * (uint32_t)sizeof(compact_entry),
+                                .resident = (s->flags & CP_SLAB_RESIDENT) != 0,
+                                .metadata = true};
     visit(context, &page);
   }
 }

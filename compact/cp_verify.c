@@ -34,7 +34,8 @@ static void check_slabs(verifier *v) {
   for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
     const cp_slab *const s = cp_slab_at(heap, slab);
     unsigned used = 0;
-    for (int i = 0; i < CP_SLAB_WORDS; i++) used += hs_popcount64(cp_alloc_at(heap, slab)->words[i]);
+    for (int i = 0; i < CP_SLAB_WORDS; i++)
+      used += hs_popcount64(cp_alloc_at(heap, slab)->words[i]);
     if (used != s->used) fail(v, "slab %u counts %u entries, its bits %u", slab, s->used, used);
     if (used > 0 && !(s->flags & CP_SLAB_RESIDENT)) fail(v, "slab %u is used, not charged", slab);
     if (s->flags & CP_SLAB_OWNED) fail(v, "slab %u is owned while caches are flushed", slab);

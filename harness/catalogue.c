@@ -60,8 +60,6 @@ bool catalogue_load(run_catalogue *catalogue, const char *folder) {
   *catalogue = (run_catalogue){.count = 0};
   DIR *dir = opendir(folder);
   for (struct dirent *entry; dir && (entry = readdir(dir));) {
-    if (strcmp(entry->d_name, "go-reference") == 0)
-      catalogue_add(catalogue, folder, entry->d_name, "go");
     if (strncmp(entry->d_name, "run_", 4) == 0 && !strstr(entry->d_name, "_outline"))
       catalogue_add(catalogue, folder, entry->d_name, entry->d_name + 4);
   }

@@ -109,28 +109,19 @@ static int hyperfine_exit_code(const json_t *result) {
   return 0;
 }
 
-static json_t *hyperfine_params(const run_job *job) {
-  json_t *params = json_pack("{s:s}", "workload", job->workload);
-  for (size_t i = 0; i < job->set_count; i++) {
-    const char *equals = strchr(job->sets[i], '=');
-    char *name = cli_format("%.*s", (int)(equals - job->sets[i]), job->sets[i]), *end;
-    const long long number = strtoll(equals + 1, &end, 10);
-    json_object_set_new(params, name, *end ? json_string(equals + 1) : json_integer(number));
-    free(name);
-  }
-  return params;
-}
-
-static json_t *hyperfine_record(const json_t *result, const run_job *job, const char *version) {
+static json_t *hyperfine_record(const json_t *result, const run_job *job, json_t *workload,
+                                const char *version) {
+  json_t *params = job_params(job, workload);
+  json_object_set_new(params, "workload", json_string(job->workload));
   json_t *times = hyperfine_times(result);
   const int code = hyperfine_exit_code(result);
   json_t *record =
       json_pack("{s:i,s:s,s:s,s:s,s:o,s:{},s:I,s:I,s:s,s:s,s:o,s:o,s:o}", "schema", RECORD_SCHEMA,
                 "workload", "process_time", "heap", job->heap, "variant", job->variant, "params",
-                hyperfine_params(job), "config", "seed", (json_int_t)job->seed, "block",
-                (json_int_t)job->block, "status", code == 0 ? "ok" : "crashed", "tool", version,
-                "metrics", hyperfine_metrics(result, json_array_size(times)), "times_ns", times,
-                "environment", record_environment());
+                params, "config", "seed", (json_int_t)job->seed, "block", (json_int_t)job->block,
+                "status", code == 0 ? "ok" : "crashed", "tool", version, "metrics",
+                hyperfine_metrics(result, json_array_size(times)), "times_ns", times, "environment",
+                record_environment());
   if (code != 0) {
     char *reason = cli_format("a run ended with exit code %d", code);
     json_object_set_new(record, "reason", json_string(reason));
@@ -146,8 +137,9 @@ static json_t *hyperfine_record(const json_t *result, const run_job *job, const 
   return record;
 }
 
-json_t *hyperfine_records(const char *text, size_t bytes, const job_list *jobs, const char *version,
-                          char *error, size_t error_bytes) {
+json_t *hyperfine_records(const char *text, size_t bytes, const job_list *jobs,
+                          const run_catalogue *catalogue, const char *version, char *error,
+                          size_t error_bytes) {
   json_error_t problem;
   json_t *export = json_loadb(text, bytes, 0, &problem), *records = NULL;
   const json_t *results = json_object_get(export, "results");
@@ -163,7 +155,10 @@ json_t *hyperfine_records(const char *text, size_t bytes, const job_list *jobs, 
       const json_t *result = json_array_get(results, i);
       double mean_ns;
       if (hyperfine_ns(result, "mean", &mean_ns)) {
-        json_array_append_new(records, hyperfine_record(result, &jobs->jobs[i], version));
+        json_array_append_new(
+            records,
+            hyperfine_record(result, &jobs->jobs[i],
+                             catalogue_workload(catalogue, jobs->jobs[i].workload), version));
         continue;
       }
       snprintf(error, error_bytes, "hyperfine exported no mean time for command %zu", i + 1);
@@ -232,7 +227,7 @@ json_t *hyperfine_run(const job_list *jobs, const run_catalogue *catalogue, int6
   size_t bytes = 0;
   char *text = result.exit_code == 0 ? hyperfine_read_file(path, &bytes) : NULL;
   if (text)
-    records = hyperfine_records(text, bytes, jobs, version, error, error_bytes);
+    records = hyperfine_records(text, bytes, jobs, catalogue, version, error, error_bytes);
   else if (!result.interrupted)
     snprintf(error, error_bytes, "hyperfine failed with exit code %d: %s", result.exit_code,
              result.last_error_line);

@@ -19,8 +19,9 @@ json_t *hyperfine_run(const job_list *jobs, const run_catalogue *catalogue, int6
                       int64_t warmup, char *error, size_t error_bytes);
 
 // The records of an exported file's text; `names` are the jobs in command order.
-json_t *hyperfine_records(const char *text, size_t bytes, const job_list *jobs, const char *version,
-                          char *error, size_t error_bytes);
+json_t *hyperfine_records(const char *text, size_t bytes, const job_list *jobs,
+                          const run_catalogue *catalogue, const char *version, char *error,
+                          size_t error_bytes);
 
 // One word for shell-words splitting: quoted where needed. malloc'ed.
 char *hyperfine_quote(const char *word);

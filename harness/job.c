@@ -122,28 +122,44 @@ void job_command_free(char **argv) {
   free(argv);
 }
 
-// A record for a job whose process did not write one.
-static json_t *job_failure(const run_job *job, const char *status, const char *reason) {
-  json_t *params = json_object();
+static json_t *job_setting_value(const char *text) {
+  char *end;
+  const long long number = strtoll(text, &end, 10);
+  return *end || end == text ? json_string(text) : json_integer(number);
+}
+
+json_t *job_params(const run_job *job, json_t *workload) {
+  json_t *params = json_object(), *param;
+  size_t index;
+  json_array_foreach(json_object_get(workload, "params"), index, param) {
+    json_object_set(params, job_text(param, "name"), json_object_get(param, "default"));
+  }
   for (size_t i = 0; i < job->set_count; i++) {
     const char *equals = strchr(job->sets[i], '=');
-    char *name = cli_format("%.*s", (int)(equals - job->sets[i]), job->sets[i]), *end;
-    const long long number = strtoll(equals + 1, &end, 10);
-    json_object_set_new(params, name,
-                        *end || end == equals + 1 ? json_string(equals + 1) : json_integer(number));
+    char *name = cli_format("%.*s", (int)(equals - job->sets[i]), job->sets[i]);
+    // What is no parameter is an option of the heap, and not part of the scenario.
+    if (json_object_get(params, name))
+      json_object_set_new(params, name, job_setting_value(equals + 1));
     free(name);
   }
+  return params;
+}
+
+// A record for a job whose process did not write one.
+static json_t *job_failure(const run_job *job, json_t *workload, const char *status,
+                           const char *reason) {
   // json_string fails on text that is not UTF-8; a reason must not be lost for that.
   json_t *text = json_string(reason);
   if (!text) text = json_string("its error message is not valid UTF-8");
   return json_pack("{s:i,s:s,s:s,s:s,s:o,s:{},s:I,s:I,s:s,s:o,s:o}", "schema", RECORD_SCHEMA,
                    "workload", job->workload, "heap", job->heap, "variant", job->variant, "params",
-                   params, "config", "seed", (json_int_t)job->seed, "block", (json_int_t)job->block,
-                   "status", status, "reason", text, "environment", record_environment());
+                   job_params(job, workload), "config", "seed", (json_int_t)job->seed, "block",
+                   (json_int_t)job->block, "status", status, "reason", text, "environment",
+                   record_environment());
 }
 
 // What the process ending without a usable record means.
-static json_t *job_explain(const run_job *job, const child_result *result) {
+static json_t *job_explain(const run_job *job, json_t *workload, const child_result *result) {
   char *reason;
   const char *status = "crashed", *line = result->last_error_line;
   const char *separator = line[0] ? ": " : "";
@@ -161,7 +177,7 @@ static json_t *job_explain(const run_job *job, const child_result *result) {
     status = result->exit_code == EXIT_GOOD ? "invalid" : "crashed";
     reason = cli_format("exit code %d without a record%s%s", result->exit_code, separator, line);
   }
-  json_t *record = job_failure(job, status, reason);
+  json_t *record = job_failure(job, workload, status, reason);
   free(reason);
   return record;
 }
@@ -174,9 +190,9 @@ static bool job_is_record_of(const json_t *record, const run_job *job) {
 json_t *job_run(const run_job *job, const run_catalogue *catalogue) {
   const catalogue_heap *heap = catalogue_heap_find(catalogue, job->heap);
   char **argv = heap ? job_command(job, heap) : NULL;
-  json_t *record;
+  json_t *workload = catalogue_workload(catalogue, job->workload), *record;
   if (!argv) {
-    record = job_failure(job, "skipped", "needs a runner that is not built");
+    record = job_failure(job, workload, "skipped", "needs a runner that is not built");
   } else {
     const child_request request = {
         .argv = argv, .timeout_ms = job->timeout_ms, .padding_bytes = job->padding_bytes};
@@ -191,7 +207,7 @@ json_t *job_run(const run_job *job, const run_catalogue *catalogue) {
     record = ended ? json_loads(result.output, 0, NULL) : NULL;
     if (!job_is_record_of(record, job)) {
       json_decref(record);
-      record = job_explain(job, &result);
+      record = job_explain(job, workload, &result);
     }
     child_result_free(&result);
   }

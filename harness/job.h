@@ -35,6 +35,10 @@ char *job_title(const run_job *job);
 char **job_command(const run_job *job, const catalogue_heap *heap);
 void job_command_free(char **argv);
 
+// Every parameter of the workload (as the catalogue describes it; NULL: none known), defaults
+// included, as a record states them. A new reference.
+json_t *job_params(const run_job *job, json_t *workload);
+
 // Run the job and return its record, always an object (a new reference): what the runner wrote, or a
 // synthesised one with status crashed, timeout, oom or invalid. NULL: interrupted by the user.
 json_t *job_run(const run_job *job, const run_catalogue *catalogue);

@@ -5,8 +5,7 @@
 #include "workloads/support.h"
 
 enum {
-  BATCH_COUNT = 1 << 20, // objects alive together in batch16
-  BATCH_BYTES = 16,
+  GARBAGE_BYTES = 16,
   STORE_VALUES = 2, // store alternates between two values
   NODE_BYTES = 8,   // ring node: one reference and one word
   // Larger objects get fewer operations, so that a case takes a comparable time; never fewer than
@@ -20,6 +19,7 @@ typedef struct alloc_run {
   heap_thread *t;
   uint64_t ops;
   uint64_t rounds;    // of batch16
+  size_t batch;       // objects alive together in batch16
   size_t ring;        // nodes of the dereference and store cases, a power of two
   uint64_t done;      // operations of all cases
   const char *metric; // of the case under way
@@ -38,7 +38,7 @@ static void alloc_imm16(alloc_run *a) {
   uint64_t sum = 0;
   const uint64_t begin_ns = workload_now_ns();
   for (uint64_t i = 0; i < a->ops; i++) {
-    root[0] = workload_new(a->run, t, 0, BATCH_BYTES);
+    root[0] = workload_new(a->run, t, 0, GARBAGE_BYTES);
     uint64_t *word = heap_write(t, root[0], 0);
     *word = i;
     sum += *(const uint64_t *)heap_read(t, root[0], 0);
@@ -77,29 +77,29 @@ static void alloc_pair8192(alloc_run *a) { alloc_pair(a, 8192); }
 
 static uint64_t batch_fill(alloc_run *a, const heap_ref *table) {
   heap_thread *t = a->t;
-  for (size_t i = 0; i < BATCH_COUNT; i++) {
-    const heap_ref ref = workload_new(a->run, t, 0, BATCH_BYTES);
+  for (size_t i = 0; i < a->batch; i++) {
+    const heap_ref ref = workload_new(a->run, t, 0, GARBAGE_BYTES);
     *(uint64_t *)heap_write(t, ref, 0) = i;
     heap_store(t, *table, i, ref);
   }
-  return *(const uint64_t *)heap_read(t, heap_load(t, *table, BATCH_COUNT - 1), 0);
+  return *(const uint64_t *)heap_read(t, heap_load(t, *table, a->batch - 1), 0);
 }
 
-// Fill a table with 2^20 objects, then drop them all one by one; nanoseconds per object.
+// Fill a table with objects, then drop them all one by one; nanoseconds per object.
 static void alloc_batch16(alloc_run *a) {
   heap_thread *t = a->t;
   HEAP_FRAME(t, table, 1);
-  table[0] = workload_new(a->run, t, BATCH_COUNT, 0);
+  table[0] = workload_new(a->run, t, a->batch, 0);
   uint64_t sum = 0;
   const uint64_t begin_ns = workload_now_ns();
   for (uint64_t round = 0; round < a->rounds; round++) {
     sum += batch_fill(a, &table[0]);
-    for (size_t i = 0; i < BATCH_COUNT; i++) {
+    for (size_t i = 0; i < a->batch; i++) {
       heap_discard(t, heap_load(t, table[0], i));
       heap_store(t, table[0], i, HEAP_NULL);
     }
   }
-  alloc_report(a, begin_ns, a->rounds * BATCH_COUNT);
+  alloc_report(a, begin_ns, a->rounds * a->batch);
   workload_checksum_add(a->run, sum);
   heap_discard(t, table[0]);
   HEAP_FRAME_END(t, table);
@@ -206,6 +206,7 @@ static void alloc_workload_run(workload_run *run) {
                  .t = workload_thread(run),
                  .ops = workload_param_value(run, "ops"),
                  .rounds = workload_param_value(run, "rounds"),
+                 .batch = (size_t)1 << workload_param_value(run, "batch"),
                  .ring = (size_t)1 << workload_param_value(run, "ring")};
   workload_timed_begin(run);
   for (size_t i = 0; i < ALLOC_CASE_COUNT; i++) {
@@ -222,7 +223,8 @@ static const workload_param alloc_params[] = {
      "all|imm16|pair16|pair64|pair256|pair1024|pair8192|batch16|deref|load|store"},
     {"ops", "operations of a case; fewer for objects above 64 bytes", 10000000, 1, 1ull << 36,
      NULL},
-    {"rounds", "rounds of batch16, of 2^20 objects each", 10, 1, 1ull << 20, NULL},
+    {"rounds", "rounds of batch16", 10, 1, 1ull << 20, NULL},
+    {"batch", "log2 of the objects alive together in batch16", 20, 1, 28, NULL},
     {"ring", "log2 of the nodes in deref, load and store", 12, 1, 24, NULL},
 };
 

@@ -13,7 +13,8 @@
 #define HS_CHECK_LEVEL 0
 #endif
 
-// Prints "heapduel: FILE:LINE: MESSAGE" on standard error and aborts. Any thread; allocates nothing.
+// Prints "heapduel: FILE:LINE: MESSAGE" on standard error and aborts. Any thread; allocates
+// nothing.
 HS_NORETURN HS_COLD void hs_panic(const char *file, int line, const char *format, ...)
     HS_PRINTF(3, 4);
 

@@ -23,7 +23,8 @@
 #define hs_and_acq_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
 #define hs_exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 
-// Compare and swap: true when *p was *expected and now is desired; otherwise *expected is refreshed.
+// Compare and swap: true when *p was *expected and now is desired; otherwise *expected is
+// refreshed.
 #define hs_cas_acq_rel(p, expected, desired)                                                       \
   atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acq_rel,        \
                                           memory_order_acquire)

@@ -43,7 +43,8 @@ static inline uint64_t hs_rng_next(hs_rng *rng) {
   return result;
 }
 
-// Uniform in [0, bound), bound > 0; the bias of the multiply-shift (below bound / 2^64) is accepted.
+// Uniform in [0, bound), bound > 0; the bias of the multiply-shift (below bound / 2^64) is
+// accepted.
 static inline uint64_t hs_rng_below(hs_rng *rng, uint64_t bound) {
   __extension__ typedef unsigned __int128 wide;
   return (uint64_t)(((wide)hs_rng_next(rng) * bound) >> 64);

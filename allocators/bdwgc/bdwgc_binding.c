@@ -57,7 +57,7 @@ static void identity_fill(bdwgc_heap *heap) {
            number >> 8 & 0xff, number & 0xff, *name ? " (" : "", name, *name ? ")" : "");
   snprintf(heap->settings, sizeof heap->settings,
            "interior_pointers=%d markers=%d free_space_divisor=%lu atomic=1 "
-           "release=gcollect_and_unmap stock=%d",
+           "release=3x gcollect_and_unmap stock=%d",
            GC_get_all_interior_pointers(), GC_get_parallel() + 1,
            (unsigned long)GC_get_free_space_divisor(), heap->config.stock != 0);
 }
@@ -108,6 +108,14 @@ void bdwgc_thread_leave(bdwgc_thread *thread) {
     registered_here = false;
     GC_unregister_my_thread();
   }
+}
+
+heap_ref bdwgc_alloc_slow(size_t ref_count, size_t bytes) {
+  GC_gcollect();
+  if (ref_count > 0) return (heap_ref){(uintptr_t)GC_malloc(bytes)};
+  void *address = GC_malloc_atomic(bytes);
+  if (address) memset(address, 0, bytes);
+  return (heap_ref){(uintptr_t)address};
 }
 
 // ---- roots and pins ----------------------------------------------------------------------------------
@@ -184,13 +192,20 @@ void bdwgc_weak_destroy(bdwgc_thread *thread, bdwgc_weak *weak) {
 
 // ---- collecting and numbers --------------------------------------------------------------------------
 
+// The library unmaps a free block only when it has stayed free through two collections, so that one
+// call releases nothing of what just died.
+enum { BDWGC_RELEASE_ROUNDS = 3 };
+
 void bdwgc_collect(bdwgc_thread *thread, heap_collect_kind kind) {
   (void)thread;
-  hs_add_relaxed(&bdwgc_shared.forced_count, 1); // a counter; orders nothing
-  if (kind == HEAP_COLLECT_RELEASE) {
-    GC_gcollect_and_unmap();
-  } else {
+  if (kind != HEAP_COLLECT_RELEASE) {
+    hs_add_relaxed(&bdwgc_shared.forced_count, 1); // a counter; orders nothing
     GC_gcollect();
+    return;
+  }
+  for (int round = 0; round < BDWGC_RELEASE_ROUNDS; round++) {
+    hs_add_relaxed(&bdwgc_shared.forced_count, 1);
+    GC_gcollect_and_unmap();
   }
 }
 

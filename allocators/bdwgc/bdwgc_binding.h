@@ -52,18 +52,24 @@ heap_identity bdwgc_identify(bdwgc_heap *heap);
 
 // ---- objects -------------------------------------------------------------------------------------
 
+// Collect, then try once more: after one refusal the library refuses again without a collection,
+// whatever died in between. Null when the memory still cannot be had.
+HS_COLD heap_ref bdwgc_alloc_slow(size_t ref_count, size_t bytes);
+
 static inline heap_ref bdwgc_alloc(bdwgc_thread *thread, size_t ref_count, size_t byte_count) {
   (void)thread;
-  if (ref_count == 0) {
-    void *address = GC_malloc_atomic(byte_count);
-    if (HS_LIKELY(address)) memset(address, 0, byte_count);
-    return (heap_ref){(uintptr_t)address};
-  }
   size_t slots, bytes;
   if (HS_UNLIKELY(!hs_mul_fits(ref_count, sizeof(heap_ref), &slots) ||
                   !hs_add_fits(slots, byte_count, &bytes)))
     return HEAP_NULL;
-  return (heap_ref){(uintptr_t)GC_malloc(bytes)};
+  void *address;
+  if (ref_count == 0) {
+    address = GC_malloc_atomic(bytes);
+    if (HS_LIKELY(address)) memset(address, 0, bytes);
+  } else {
+    address = GC_malloc(bytes);
+  }
+  return HS_LIKELY(address) ? (heap_ref){(uintptr_t)address} : bdwgc_alloc_slow(ref_count, bytes);
 }
 
 static inline void bdwgc_discard(bdwgc_thread *thread, heap_ref object) {

@@ -4,7 +4,8 @@
 //
 // Errors: 0 for success or a negated errno (-ENOMEM); outputs are written only on success. errno is
 // preserved by every call. All calls may be made from any thread unless said otherwise.
-// Fault injection: every call marked [fault] asks hs_os_fault_check first, see the end of this file.
+// Fault injection: every call marked [fault] asks hs_os_fault_check first, see the end of this
+// file.
 #ifndef HS_OS_OS_H
 #define HS_OS_OS_H
 

@@ -41,8 +41,8 @@ typedef struct hs_event {
 } hs_event;
 
 // Events are appended under the lock (rare: never on a fast path). A full log keeps what it has and
-// counts later events in dropped_count; histograms go on. The struct is large (about 230 KiB): embed
-// it in mapped memory, where only the pages of buckets that were hit cost anything.
+// counts later events in dropped_count; histograms go on. The struct is large (about 230 KiB):
+// embed it in mapped memory, where only the pages of buckets that were hit cost anything.
 typedef struct hs_event_log {
   hs_mutex lock;
   hs_event *events;                            // [lock] mapped, capacity entries
@@ -57,14 +57,15 @@ int hs_event_log_init(hs_event_log *log, size_t capacity);
 void hs_event_log_destroy(hs_event_log *log);
 void hs_event_log_add(hs_event_log *log, hs_event_kind kind, uint32_t thread, uint64_t begin_ns,
                       uint64_t end_ns, uint64_t value);
-// Resident bytes for accounting: pages of the struct and of the events that were written. Looks at the
-// whole struct (some 10 us).
+// Resident bytes for accounting: pages of the struct and of the events that were written. Looks at
+// the whole struct (some 10 us).
 size_t hs_event_log_bytes(const hs_event_log *log);
 const char *hs_event_kind_name(hs_event_kind kind); // lower case, static
 bool hs_event_kind_is_pause(hs_event_kind kind);
 
 // Minimum mutator utilisation over windows of window_ns within [begin_ns, end_ns), from the logged
-// pauses: 1 - (largest pause time in any window) / window. Cheng and Blelloch 2001. 1 when no pause.
+// pauses: 1 - (largest pause time in any window) / window. Cheng and Blelloch 2001. 1 when no
+// pause.
 // Pauses of several threads that overlap count once. A window longer than the whole is the whole.
 // NAN when scratch memory cannot be had; dropped events are missing from the result.
 double hs_event_log_mmu(const hs_event_log *log, uint64_t begin_ns, uint64_t end_ns,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Grey objects: work queues of a marker. A pool of fixed chunks shared by all markers, and per marker
-// one chunk to push and pop without synchronisation. Entries are one word, meaning known to the heap.
+// Grey objects: work queues of a marker. A pool of fixed chunks shared by all markers, and per
+// marker one chunk to push and pop without synchronisation. Entries are one word, meaning known to
+// the heap.
 //
 // Note [mark overflow]
 //   The pool may fail to grow. A push that finds no room drops the entry and sets `overflowed`; the

@@ -20,8 +20,10 @@ uint64_t hs_histogram_quantile(const hs_histogram *histogram, double q) {
   if (q >= 1.0) return histogram->max;
   if (q <= 0.0) return histogram->min;
   // The smallest rank that covers the share q (nearest-rank definition), 1-based.
-  uint64_t rank = (uint64_t)(q * (double)histogram->count);
-  if ((double)rank < q * (double)histogram->count) rank++;
+  // A product that is a whole number but for the rounding of q (0.009 * 5000) is that number.
+  const double share = q * (double)histogram->count * (1.0 - 0x1p-50);
+  uint64_t rank = (uint64_t)share;
+  if ((double)rank < share) rank++;
   rank = hs_min_u64(hs_max_u64(rank, 1), histogram->count);
   uint64_t seen = 0;
   for (size_t i = 0; i < HS_HISTOGRAM_BUCKETS - 1; i++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Memory for a heap's own structures: bump-allocated from mapped chunks, zeroed, never freed until
-// the heap is destroyed (descriptors are recycled by their owners). Every byte handed out is counted,
-// because it is charged to the heap. Thread-safe.
+// the heap is destroyed (descriptors are recycled by their owners). Every byte handed out is
+// counted, because it is charged to the heap. Thread-safe.
 #ifndef HS_RUNTIME_META_H
 #define HS_RUNTIME_META_H
 

@@ -84,9 +84,9 @@ static void leave_native(hs_thread *thread) {
   }
 }
 
-// Runs the current handshake for a thread that has not answered it: its owner, or the collector that
-// serves it. Exactly one of the two, because only a RUNNING thread answers itself and only a thread
-// that is not RUNNING is served.
+// Runs the current handshake for a thread that has not answered it: its owner, or the collector
+// that serves it. Exactly one of the two, because only a RUNNING thread answers itself and only a
+// thread that is not RUNNING is served.
 static void answer_handshake(hs_world *world, hs_thread *thread) {
   const uint32_t number = hs_load_relaxed(&world->handshake); // published by the poll word
   if (hs_load_relaxed(&thread->handshake) != number) {

@@ -3,8 +3,8 @@
 // ragged handshake, blocking regions. Shared by every heap that traces; identical for all of them.
 //
 // Note [handshake]
-//   A mutator is RUNNING (may touch the heap), NATIVE (inside a blocking region: holds no raw pointer
-//   that is not pinned, will check before it touches the heap again) or STOPPED (held by
+//   A mutator is RUNNING (may touch the heap), NATIVE (inside a blocking region: holds no raw
+//   pointer that is not pinned, will check before it touches the heap again) or STOPPED (held by
 //   a stop, whether it was blocking or parked in a poll).
 //   The collector stores a request and then the thread's poll word (release); the mutator sees the
 //   poll word at its next poll (acquire), answers (release), and the collector reads the answer
@@ -13,7 +13,8 @@
 //   A NATIVE thread is answered on its behalf: leaving NATIVE is a CAS that fails while the
 //   collector works on the thread. Mutators never wait for a handshake; they wait for a stop.
 //
-//   All of it goes through one word, the state, and every change of it is a read-modify-write:
+//   All of it goes through one word, the state, and every change that two may try is one
+//   read-modify-write of it:
 //     owner       RUNNING|AWAITED -> NATIVE (exchange)   begins a blocking region, parks in a poll
 //     owner       NATIVE -> RUNNING (CAS)                only while no stop is wanted
 //     collector   NATIVE -> STOPPED or SERVED (CAS)      claims it, for a stop or for one handshake
@@ -21,11 +22,11 @@
 //     collector   RUNNING -> AWAITED (CAS)               before it sleeps on this very word
 //     owner       AWAITED -> RUNNING (exchange)          answered a handshake
 //   An owner that finds AWAITED in its exchange wakes the collector, so no wake-up is lost and no
-//   pair of words needs a total order. A parked thread stays NATIVE between two stops until it wakes
-//   up, and can be claimed again: it is never mistaken for running.
+//   pair of words needs a total order. A parked thread stays NATIVE between two stops until it
+//   wakes up, and can be claimed again: it is never mistaken for running.
 //   The registry lock is held from stop to start and during a handshake: the list of threads is
-//   frozen. A detaching thread becomes NATIVE before it waits for that lock, an attaching one is not
-//   in the list yet, so neither can block the collector.
+//   frozen. A detaching thread becomes NATIVE before it waits for that lock, an attaching one is
+//   not in the list yet, so neither can block the collector.
 #ifndef HS_RUNTIME_WORLD_H
 #define HS_RUNTIME_WORLD_H
 
@@ -84,15 +85,18 @@ enum { HS_THREAD_MAGIC = 0x68735448, HS_WORLD_MAGIC = 0x68735744 };
 
 void hs_world_init(hs_world *world, hs_event_log *log);
 void hs_world_destroy(hs_world *world); // requires that every thread has detached
+
 // Lists, ids, states; the world is stopped, or its lock is held by the caller.
 void hs_world_check(const hs_world *world);
 
-// Register / unregister the calling thread; waits while the world is stopped.
+// Register / unregister the calling thread; waits while the world is stopped. Attaching sets every
+// field of *thread; it must not move until it is detached, RUNNING and without frames.
 void hs_thread_attach(hs_world *world, hs_thread *thread);
 void hs_thread_detach(hs_thread *thread);
 
-// Become the collector: waits (as NATIVE when self is given) for any other collector to finish.
-// Callers re-check their reason afterwards: the other one may have served it.
+// Become the collector: waits (as NATIVE when self is given) for any other collector to finish. Not
+// recursive. A safepoint of self. Callers re-check their reason afterwards: the other one may have
+// served it.
 void hs_world_enter_collector(hs_world *world, hs_thread *self);
 void hs_world_leave_collector(hs_world *world);
 
@@ -119,6 +123,8 @@ static inline void hs_poll(hs_thread *thread) {
   if (HS_UNLIKELY(hs_load_relaxed(&thread->poll) != 0)) hs_poll_slow(thread); // acquires inside
 }
 
+// Inside, the thread touches neither the heap nor its frames. Regions do not nest. Ending one waits
+// while the world is stopped.
 void hs_blocking_begin(hs_thread *thread);
 void hs_blocking_end(hs_thread *thread);
 

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// Note [what is repeated]
+//   Byte counts of a deterministic single-threaded workload do not vary from run to run, so rows
+//   that exist for them run once. Rows that exist for their times run in every block.
+#include "harness/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/cli.h"
+
+enum {
+  PLAN_TIMED = 1u << 0,  // repeated in every block
+  PLAN_MAP = 1u << 1,    // keeps page maps
+  PLAN_SERIES = 1u << 2, // samples memory over time
+  PLAN_PROCESS = 1u << 3 // timed as a whole process
+};
+
+typedef struct plan_row {
+  const char *workload;
+  const char *rows; // ROWS_... below
+  const char *variant;
+  const char *sets;  // "name=value name=value"
+  const char *quick; // the same for --quick; NULL: not part of it
+  unsigned flags;
+} plan_row;
+
+// "all": every heap built and the reference rows. "heaps": without these. Else names.
+static const char rows_all[] = "all", rows_heaps[] = "heaps", rows_ours[] = "nonmoving,compact",
+                  rows_floor[] = "libc";
+
+static const plan_row plan_rows[] = {
+    // The seed's three examples, its remedy, and its step table.
+    {"seed_array", rows_all, "", "", "", 0},
+    {"seed_pointers", rows_all, "", "", "", 0},
+    {"seed_pathological", rows_all, "", "", "", PLAN_MAP | PLAN_SERIES | PLAN_PROCESS},
+    {"seed_copy", rows_all, "", "", "", 0},
+    {"seed_step", rows_all, "", "step=128", "step=128", 0},
+    {"seed_step", rows_all, "", "step=256", "step=256", 0},
+    {"seed_step", rows_all, "", "step=512", "step=512", 0},
+    {"seed_step", rows_all, "", "step=1024", "step=1024", 0},
+    {"seed_step", rows_all, "", "step=2048", "step=2048", 0},
+    // What the fair settings of the foreign allocators change.
+    {"seed_pathological", "bdwgc,mimalloc", "stock", "", "", 0},
+    // Times and pauses. noalloc=1 is the floor of machine and clock: the heap does not matter there.
+    {"churn", rows_all, "", "n=19 ops=1000000", "n=17 ops=300000", PLAN_TIMED | PLAN_SERIES},
+    {"churn", rows_floor, "", "n=19 ops=1000000 noalloc=1", "n=17 ops=300000 noalloc=1",
+     PLAN_TIMED},
+    {"bintrees", rows_all, "", "depth=17", "depth=14", PLAN_TIMED | PLAN_PROCESS},
+    {"alloc", rows_all, "", "ops=3000000 rounds=5", "ops=1000000 rounds=2", PLAN_TIMED},
+    {"alloc", rows_ours, "outline", "ops=3000000 rounds=5", "ops=1000000 rounds=2", PLAN_TIMED},
+    // The long-running service, and what its author can do about fragmentation.
+    {"service", rows_all, "", "mitigation=none", "mitigation=none", PLAN_TIMED | PLAN_SERIES},
+    {"service", rows_ours, "", "mitigation=copy", "mitigation=copy", PLAN_SERIES},
+    {"service", rows_ours, "", "mitigation=pool", "mitigation=pool", PLAN_SERIES},
+    {"service", rows_ours, "", "mitigation=array", "mitigation=array", PLAN_SERIES},
+    {"service", rows_ours, "", "mitigation=separate", "mitigation=separate", PLAN_SERIES},
+};
+enum { PLAN_ROWS = sizeof plan_rows / sizeof plan_rows[0] };
+
+enum { PLAN_SAMPLE_MS = 10 }; // finer than a figure shows, and 100 reads per second cost nothing
+
+plan_limits plan_limits_of(bool quick) {
+  // Below the promised minute and three minutes, so that a slow disk does not break the promise.
+  if (quick)
+    return (plan_limits){.budget_s = 50,
+                         .reserve_s = 8,
+                         .process_s = 6,
+                         .blocks = 3,
+                         .timeout_ms = 20000,
+                         .process_runs = 3};
+  return (plan_limits){.budget_s = 160,
+                       .reserve_s = 12,
+                       .process_s = 25,
+                       .blocks = 10,
+                       .timeout_ms = 45000,
+                       .process_runs = 10};
+}
+
+double plan_cost(const run_job *job) {
+  static const struct {
+    const char *workload;
+    double seconds; // measured on 2 cores of an AMD EPYC, libc and bdwgc averaged
+  } costs[] = {{"churn", 1.0}, {"bintrees", 0.6}, {"alloc", 0.5}, {"service", 2.0}};
+  for (size_t i = 0; i < sizeof costs / sizeof costs[0]; i++)
+    if (strcmp(job->workload, costs[i].workload) == 0) return costs[i].seconds;
+  return 0.15;
+}
+
+// ---- expansion ----------------------------------------------------------------------------------
+
+// Whether comma-separated `names` holds `name`.
+static bool plan_names(const char *names, const char *name) {
+  const size_t length = strlen(name);
+  for (const char *at = names; *at;) {
+    const size_t part = strcspn(at, ",");
+    if (part == length && strncmp(at, name, length) == 0) return true;
+    at += part + (at[part] == ',');
+  }
+  return false;
+}
+
+static bool plan_wants(const plan_row *row, const catalogue_heap *heap) {
+  if (row->rows == rows_all) return true;
+  if (row->rows == rows_heaps) return !catalogue_is_reference(heap);
+  return plan_names(row->rows, heap->name);
+}
+
+static bool plan_knows(const catalogue_heap *heap, const char *workload) {
+  size_t index;
+  json_t *known;
+  json_array_foreach(json_object_get(heap->about, "workloads"), index, known) {
+    if (strcmp(job_text(known, "name"), workload) == 0) return true;
+  }
+  return false;
+}
+
+// Split "a=1 b=2" into the settings of a job; the pieces are malloc'ed.
+static void plan_split(const char *sets, run_job *job) {
+  while (*sets) {
+    const size_t length = strcspn(sets, " ");
+    if (length > 0 && job->set_count < JOB_SETS)
+      job->sets[job->set_count++] = cli_format("%.*s", (int)length, sets);
+    sets += length + (sets[length] == ' ');
+  }
+}
+
+static void plan_add(const plan_row *row, const catalogue_heap *heap, bool quick, uint64_t seed,
+                     uint64_t block, job_list *out) {
+  if (!plan_wants(row, heap) || !plan_knows(heap, row->workload)) return;
+  if (strcmp(row->variant, "outline") == 0 && !heap->outline) return;
+  run_job job = {.workload = row->workload,
+                 .heap = heap->name,
+                 .variant = row->variant,
+                 .seed = seed,
+                 .block = block,
+                 .sample_ms = row->flags & PLAN_SERIES ? PLAN_SAMPLE_MS : 0,
+                 .timeout_ms = plan_limits_of(quick).timeout_ms,
+                 .map = row->flags & PLAN_MAP};
+  plan_split(quick ? row->quick : row->sets, &job);
+  job_list_add(out, &job); // copies
+  for (size_t i = 0; i < job.set_count; i++) free((char *)job.sets[i]);
+}
+
+static void plan_expand(const run_catalogue *catalogue, bool quick, uint64_t seed, uint64_t block,
+                        unsigned flags, job_list *out) {
+  for (size_t r = 0; r < PLAN_ROWS; r++) {
+    const plan_row *row = &plan_rows[r];
+    if ((row->flags & flags) != flags || (quick && !row->quick)) continue;
+    for (size_t h = 0; h < catalogue->count; h++)
+      plan_add(row, &catalogue->heaps[h], quick, seed, block, out);
+  }
+}
+
+void plan_block(const run_catalogue *catalogue, bool quick, uint64_t seed, uint64_t block,
+                job_list *out) {
+  plan_expand(catalogue, quick, seed, block, block == 0 ? 0 : PLAN_TIMED, out);
+}
+
+void plan_processes(const run_catalogue *catalogue, bool quick, uint64_t seed, job_list *out) {
+  job_list all = {.jobs = NULL};
+  plan_expand(catalogue, quick, seed, 0, PLAN_PROCESS, &all);
+  for (size_t i = 0; i < all.count; i++) {
+    run_job *job = &all.jobs[i];
+    const catalogue_heap *heap = catalogue_heap_find(catalogue, job->heap);
+    // The closed form runs nothing, so its time says nothing.
+    if (strcmp(job->heap, "model") == 0 || job->variant[0] || !heap) continue;
+    job->map = false;
+    job->sample_ms = 0;
+    job_list_add(out, job);
+  }
+  job_list_free(&all);
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+// Structures of the non-moving heap and the functions its files offer each other, grouped by file.
+//
+// Lock order: world collector, world registry, central.lock, scavenge_lock, heap.lock, then the locks
+// of the runtime (metadata, grey pool, event log). Locks of two centrals are never held together.
+#ifndef NM_INTERNAL_H
+#define NM_INTERNAL_H
+
+#include "allocators/base/bits.h"
+#include "allocators/runtime/background.h"
+#include "allocators/runtime/grey.h"
+#include "allocators/runtime/meta.h"
+#include "nonmoving/nm_page.h"
+#include "nonmoving/nm_table.h"
+#include "nonmoving/nonmoving.h"
+#include "nonmoving/nonmoving_inline.h"
+
+enum {
+  NM_HEAP_MAGIC = 0x6e6d4870,
+  NM_CHUNK_BYTES = NM_CHUNK_PAGES * NM_PAGE_BYTES, // 4 MiB: growth, as in Go
+  NM_ARENA_BYTES = 64 << 20,                       // unit of the zeroed watermark, as in Go
+  NM_ARENA_PAGES = NM_ARENA_BYTES / NM_PAGE_BYTES,
+  NM_PIN_CAPACITY = 1 << 16,
+  NM_CLASS_LARGE = 0,
+  NM_MAX_BITMAP_WORDS = NM_MAX_OBJECTS / 64,
+};
+
+// ---- spans --------------------------------------------------------------------------------------
+
+// A run of pages cut into equal slots, or one large object.
+// I-nm-4  a slot is allocated iff it lies below free_index or its alloc bit is set. Bits at and above
+//         free_index alone say which slots are free, so freeing needs no free list.
+// I-nm-5  a span has two bitmaps of bitmap_words each, at bits_index. The one of index
+//         (sweepgen / 2) % 2 holds its alloc bits; the other is zero, or receives the marks of the
+//         cycle under way. Sweeping exchanges them by adding 2 to sweepgen.
+// I-nm-6  a span is on exactly one list of its central (home tells), or held by one thread.
+// I-nm-7  live_count is the number of allocated slots whenever no thread holds the span.
+typedef struct nm_span {
+  struct nm_span *next, *previous; // [lock central.lock] while listed; next: free list of structs
+  size_t first_page;               // [const] while in use
+  size_t page_count;               // [const] while in use; 0: the struct is free
+  size_t ref_count;                // [const] large objects with references: their number
+  _Atomic(uint32_t) home;          // [atomic] span class + 1 while on a list of that central, else 0
+  uint32_t bits_index;             // [const] while in use; into the bits table, in words
+  uint32_t sweepgen;               // [holder] heap sweepgen: swept; 2 less: to be swept
+  uint16_t free_index;             // [holder] I-nm-4
+  uint16_t live_count;             // [holder] I-nm-7
+  uint8_t span_class;              // [const] while in use
+  uint8_t list;                    // [lock central.lock] which list, while listed
+  bool needs_zero;                 // [holder] free slots may hold old data
+} nm_span;
+
+// What a reference needs to find its mark bit and layout; one per page of a span in use.
+// I-nm-8  every page of a span in use has the span in its entry; other entries are all zero.
+typedef struct nm_page_entry {
+  nm_span *span;       // [lock heap.lock] to write
+  uint32_t bits_index; // copy of the span's
+  uint8_t span_class;  // copy of the span's
+  uint8_t page_offset; // pages from the start of the span; 0 for every page of a large object
+} nm_page_entry;
+_Static_assert(sizeof(nm_page_entry) == 16, "four entries to a cache line");
+
+typedef struct nm_list {
+  nm_span *head, *tail;
+} nm_list;
+
+// The spans of one class that no thread holds. Of each pair of lists one is swept and the other is
+// not, by the parity of sweepgen / 2; they change roles when a cycle adds 2 to it.
+enum { NM_LIST_PARTIAL = 0, NM_LIST_FULL = 2, NM_LISTS = 4 };
+typedef struct nm_central {
+  hs_mutex lock;
+  nm_list lists[NM_LISTS];             // [lock]
+  uint64_t mallocs_count, frees_count; // [lock] objects, cumulative
+} nm_central;
+
+// ---- threads ------------------------------------------------------------------------------------
+
+typedef struct nm_thread {
+  nonmoving_thread hot;                  // first
+  nonmoving_heap *heap;                  // [const]
+  struct nm_thread *next_free;           // [lock heap.lock] recycled structs
+  nm_page_cache page_cache;              // [owner] or stopped
+  nm_span *spans[NONMOVING_SPAN_CLASSES]; // [owner] or stopped; whose slots hot.runs are
+} nm_thread;
+
+static inline nm_thread *nm_thread_of(nonmoving_thread *thread) { return (nm_thread *)thread; }
+
+struct nonmoving_weak {
+  hs_weak weak;
+  nonmoving_weak *next_free; // [lock heap.lock]
+};
+
+// ---- the heap -----------------------------------------------------------------------------------
+
+// Pages by state; the sum of the three is what was obtained from the OS. [atomic], written under
+// heap.lock, so that a sampling thread may read them.
+typedef struct nm_page_counts {
+  _Atomic(uint64_t) in_use;   // in spans
+  _Atomic(uint64_t) free;     // in no span, with memory behind them
+  _Atomic(uint64_t) released; // in no span, without
+} nm_page_counts;
+
+typedef enum nm_table_id {
+  NM_TABLE_ENTRIES,   // nm_page_entry per page
+  NM_TABLE_REF_FLAGS, // 1 bit per word of the heap: the last reference slot of each small object
+  NM_TABLE_BITS,      // alloc and mark bitmaps of spans
+  NM_TABLE_SPANS,     // nm_span
+  NM_TABLE_CHUNKS,    // nm_chunk
+  NM_TABLE_IN_USE,    // 1 bit per page: first page of a span in use
+  NM_TABLE_MARKED,    // 1 bit per page: first page of a span with a mark of the last cycle
+  NM_TABLE_ZEROED,    // uint64_t per arena: pages from here on were never handed out
+  NM_TABLE_PINS,      // uintptr_t
+  NM_TABLE_SUMMARIES, // first of NM_LEVELS
+  NM_TABLE_COUNT = NM_TABLE_SUMMARIES + NM_LEVELS
+} nm_table_id;
+
+typedef struct nm_cycle_counters { // [collector]
+  uint64_t cycles_count, forced_count, cpu_ns, marked_bytes;
+} nm_cycle_counters;
+
+struct nonmoving_heap {
+  uint32_t magic; // [const] NM_HEAP_MAGIC
+  hs_world world;
+  heap_config config; // [const]
+  uintptr_t base;     // [const] of the reserved range; aligned to an arena
+  size_t range_bytes; // [const]
+
+  // Typed views of the tables. [const]
+  nm_page_entry *entries;
+  uint64_t *ref_flags, *bits, *in_use, *marked, *zeroed;
+  nm_span *span_structs;
+  uintptr_t *pins;
+
+  hs_mutex lock; // the page heap: all down to `weak_free`
+  nm_table tables[NM_TABLE_COUNT];
+  nm_pages pages;
+  size_t grown_pages;                             // pages below were obtained from the OS
+  size_t span_structs_count;                      // cut from the table so far
+  nm_span *span_free;                             // recycled structs
+  size_t bits_count;                              // words cut from the bits table
+  uint32_t bits_free[NM_MAX_BITMAP_WORDS + 1];    // recycled pairs of bitmaps, by words of one
+  nm_thread *thread_free;
+  nonmoving_weak *weak_free;
+  size_t pin_count;
+
+  nm_page_counts counts;
+  _Atomic(uint64_t) peak_footprint_bytes; // [atomic] written under lock
+  _Atomic(uint64_t) large_mallocs_bytes, large_frees_bytes; // [atomic] cumulative, rounded to pages
+  _Atomic(uint64_t) tiny_count;     // [atomic] second halves of tiny blocks, of flushed threads
+  _Atomic(uint64_t) live_bytes;     // [atomic] allocated since the last cycle or surviving it
+  _Atomic(uint64_t) goal_bytes;     // [atomic] live_bytes at which the next cycle starts
+  _Atomic(uint32_t) sweepgen;       // [atomic] changes with the world stopped
+  _Atomic(uint64_t) unswept_count;  // [atomic] spans still to be swept
+  _Atomic(uint64_t) reclaim_page;   // [atomic] cursor of the reclaimer
+  _Atomic(uint64_t) reclaim_credit; // [atomic] pages reclaimed beyond what was asked for
+
+  nm_cycle_counters cycle; // [collector]
+  hs_grey_pool grey;
+  hs_meta meta;
+  nm_central centrals[NM_SPAN_CLASS_COUNT];
+
+  hs_mutex scavenge_lock;             // held over each piece of scavenging
+  hs_background scavenger;            // [const] after create
+  _Atomic(uint64_t) scavenge_goal;    // [atomic] bytes that may stay unreleased
+  _Atomic(uint64_t) scavenged_bytes;  // [atomic] cumulative
+  _Atomic(uint64_t) log_bytes;        // [atomic] of the event log when last looked at
+  void *tables_memory;                // [const]
+  size_t tables_bytes;                // [const]
+  char settings[256];                 // [const]
+  hs_event_log log;                   // last: large, and only its used pages cost anything
+};
+
+static inline size_t nm_page_of(const nonmoving_heap *heap, uintptr_t address) {
+  return (address - heap->base) >> NM_PAGE_SHIFT;
+}
+static inline uintptr_t nm_page_address(const nonmoving_heap *heap, size_t page) {
+  return heap->base + (page << NM_PAGE_SHIFT);
+}
+static inline uintptr_t nm_span_base(const nonmoving_heap *heap, const nm_span *span) {
+  return nm_page_address(heap, span->first_page);
+}
+static inline size_t nm_span_bytes(const nm_span *span) { return span->page_count << NM_PAGE_SHIFT; }
+static inline unsigned nm_span_size_class(const nm_span *span) { return span->span_class >> 1; }
+static inline bool nm_span_is_scan(const nm_span *span) { return (span->span_class & 1) == 0; }
+static inline size_t nm_span_slot_bytes(const nm_span *span) {
+  const unsigned class = nm_span_size_class(span);
+  return class == NM_CLASS_LARGE ? nm_span_bytes(span) : nm_classes[class].bytes;
+}
+static inline unsigned nm_span_objects(const nm_span *span) {
+  return nm_classes[nm_span_size_class(span)].objects;
+}
+static inline unsigned nm_span_words(const nm_span *span) {
+  return nm_classes[nm_span_size_class(span)].words;
+}
+// I-nm-5
+static inline uint64_t *nm_span_bitmap(const nonmoving_heap *heap, const nm_span *span,
+                                       uint32_t sweepgen) {
+  return heap->bits + span->bits_index + (sweepgen / 2 % 2) * nm_span_words(span);
+}
+static inline uint64_t *nm_span_alloc_bits(const nonmoving_heap *heap, const nm_span *span) {
+  return nm_span_bitmap(heap, span, span->sweepgen);
+}
+static inline bool nm_bit_is_set(const uint64_t *words, size_t i) {
+  return (words[i / 64] >> (i % 64)) & 1;
+}
+static inline bool nm_span_is_allocated(const nonmoving_heap *heap, const nm_span *span,
+                                        unsigned index) {
+  return index < span->free_index || nm_bit_is_set(nm_span_alloc_bits(heap, span), index);
+}
+
+// ---- nm_heap.c ----------------------------------------------------------------------------------
+uint64_t nm_metadata_bytes(nonmoving_heap *heap);
+nm_thread *nm_thread_checked(nonmoving_thread *thread);
+
+// ---- nm_layout.c --------------------------------------------------------------------------------
+// Reserve the range and the tables; false when the OS refuses (nothing stays reserved).
+HS_NODISCARD bool nm_layout_reserve(nonmoving_heap *heap);
+void nm_layout_release(nonmoving_heap *heap);
+HS_NODISCARD bool nm_layout_commit_arena(nonmoving_heap *heap, size_t end_page);
+
+// ---- nm_span.c ----------------------------------------------------------------------------------
+// A span in use, held by the caller; NULL when no memory can be had. pages: of a large object.
+nm_span *nm_span_alloc(nonmoving_heap *heap, nm_thread *thread, unsigned span_class, size_t pages);
+void nm_span_free(nonmoving_heap *heap, nm_span *span);
+unsigned nm_span_count_live(const nonmoving_heap *heap, const nm_span *span);
+// The span whose pages hold an address, or NULL.
+nm_span *nm_span_find(const nonmoving_heap *heap, uintptr_t address);
+void nm_span_check(const nonmoving_heap *heap, const nm_span *span);
+
+// ---- nm_pageheap.c ------------------------------------------------------------------------------
+// n pages, or NM_NO_PAGE. *zeroed: all of them read as zero.
+size_t nm_pageheap_alloc_locked(nonmoving_heap *heap, nm_thread *thread, size_t n, bool *zeroed);
+void nm_pageheap_free_locked(nonmoving_heap *heap, size_t first, size_t n);
+void nm_pageheap_flush_cache(nonmoving_heap *heap, nm_thread *thread);
+void nm_pageheap_note_peak_locked(nonmoving_heap *heap);
+
+// ---- nm_central.c -------------------------------------------------------------------------------
+// A span of the class with a free slot, held by the caller; NULL when no memory can be had.
+nm_span *nm_central_take(nonmoving_heap *heap, nm_thread *thread, unsigned span_class);
+// Give back a held span that is swept.
+void nm_central_put(nonmoving_heap *heap, nm_span *span);
+// Take any unswept span of the class, or this one if it is still unswept; NULL if there is none.
+nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned span_class);
+bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span, unsigned span_class);
+void nm_central_count(nm_central *central, uint64_t mallocs, uint64_t frees);
+
+// ---- nm_cache.c ---------------------------------------------------------------------------------
+// Return what a thread caches (spans, tiny block; page cache too if asked). Owner, or it is stopped.
+void nm_cache_flush(nonmoving_heap *heap, nm_thread *thread, bool pages);
+void nm_cache_flush_all_stw(nonmoving_heap *heap, bool pages);
+
+// ---- nm_mark.c ----------------------------------------------------------------------------------
+typedef struct nm_marked {
+  uint64_t bytes;
+} nm_marked;
+// Mark everything reachable into the other bitmap of each span; all spans are swept.
+nm_marked nm_mark_stw(nonmoving_heap *heap);
+bool nm_is_marked_stw(nonmoving_heap *heap, heap_ref ref);
+// Number of reference slots of the object at an address.
+size_t nm_object_ref_count(const nonmoving_heap *heap, const nm_span *span, uintptr_t object);
+
+// ---- nm_sweep.c ---------------------------------------------------------------------------------
+// Sweep a held unswept span. False: it was empty and has been freed (never when keep is set).
+bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep);
+uint64_t nm_sweep_all(nonmoving_heap *heap); // returns the number of spans swept
+// Before taking npages: sweep spans without a mark until as many pages came back, or all are swept.
+void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages);
+bool nm_sweep_is_done(const nonmoving_heap *heap);
+
+// ---- nm_cycle.c ---------------------------------------------------------------------------------
+typedef enum nm_reason {
+  NM_REASON_TRIGGER, // live_bytes reached the goal
+  NM_REASON_FORCED,  // the program asked
+  NM_REASON_RELEASE, // the program asked, and wants memory returned
+  NM_REASON_FAILED,  // an allocation could not be met
+} nm_reason;
+void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason);
+static inline bool nm_cycle_is_due(const nonmoving_heap *heap) {
+  return hs_load_relaxed(&heap->live_bytes) >= hs_load_relaxed(&heap->goal_bytes);
+}
+
+// ---- nm_scavenge.c ------------------------------------------------------------------------------
+uint64_t nm_scavenge_all(nonmoving_heap *heap);                           // returns bytes released
+size_t nm_scavenge_pages_locked(nonmoving_heap *heap, size_t page_count); // under heap.lock
+uint64_t nm_scavenge_background(void *heap);                              // hs_background_fn
+
+// ---- nm_stats.c, nm_map.c, nm_verify.c ----------------------------------------------------------
+void nm_stats_fill_stw(nonmoving_heap *heap, heap_stats *out);
+// Verify with the world stopped and caches flushed. exact: a collection has just ended, so that every
+// allocated object must be reachable.
+bool nm_verify_stw(nonmoving_heap *heap, bool exact);
+
+#endif

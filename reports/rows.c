@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#include "reports/rows.h"
+
+#include <string.h>
+
+const report_row report_rows[] = {
+    {"nonmoving", "#0072B2", 7, "solid", true,
+     "ours: Go's layout; precise tracing, objects never move"},
+    {"compact", "#D55E00", 5, "solid", true,
+     "ours: handles; precise tracing, objects and handles move"},
+    {"bdwgc", "#009E73", 9, "(12,5)", false,
+     "Boehm-Demers-Weiser collector; conservative tracing, objects never move"},
+    {"mimalloc", "#E69F00", 11, "(12,5,3,5)", false, "malloc and free; the program states each death"},
+    {"libc", "#CC79A7", 13, "(4,4)", false,
+     "the C library's malloc and free; the program states each death"},
+    {"jemalloc", "#6E6E6E", 4, "(8,4)", false, "malloc and free; the program states each death"},
+    {"tcmalloc", "#949494", 6, "(3,3)", false, "malloc and free; the program states each death"},
+    {"go", "#56B4E9", 3, "(16,4)", false,
+     "the Go runtime itself; precise concurrent tracing, objects never move"},
+    {"model", "#000000", 2, "(2,4)", false,
+     "closed form for Go's layout: arithmetic, nothing is run"},
+};
+const size_t report_row_count = sizeof report_rows / sizeof *report_rows;
+
+static const report_row row_unknown = {"other", "#808080", 1,     "(1,3)",
+                                       false,   "not known to this report"};
+
+size_t report_row_order(const char *heap) {
+  size_t i = 0;
+  while (i < report_row_count && strcmp(report_rows[i].heap, heap) != 0) i++;
+  return i;
+}
+
+const report_row *report_row_find(const char *heap) {
+  const size_t order = report_row_order(heap);
+  return order < report_row_count ? &report_rows[order] : &row_unknown;
+}

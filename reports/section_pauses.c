@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// Pauses, and beside them always the latency that the program itself observed.
+#include <math.h>
+#include <string.h>
+
+#include "reports/report_parts.h"
+
+// ---- figure -------------------------------------------------------------------------------------
+
+// Share of events that lasted at least x, at every bucket bound; buckets start at 1 ns on the axis.
+static chart_series ccdf(report *r, const group *g, const char *key, const char *kind) {
+  const distribution d = group_distribution(r->memory, g, key, kind);
+  double *x = arena_alloc(r->memory, (d.count + 1) * sizeof *x);
+  double *y = arena_alloc(r->memory, (d.count + 1) * sizeof *y);
+  double left = d.total;
+  for (size_t i = 0; i < d.count; i++) {
+    x[i] = fmax(1, d.low_ns[i]);
+    y[i] = left / d.total;
+    left -= d.events[i];
+  }
+  return (chart_series){group_label(g), report_row_find(group_heap(g)), SERIES_LINE, d.count, x, y};
+}
+
+static void pause_figure(report *r, const scenario *s) {
+  chart_series *pauses = arena_alloc(r->memory, s->count * sizeof *pauses);
+  chart_series *latency = arena_alloc(r->memory, s->count * sizeof *latency);
+  size_t count = 0, pause_points = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    const group *g = &s->groups[i];
+    if (!group_is_plain(g)) continue;
+    pauses[count] = ccdf(r, g, "pauses", "all");
+    latency[count] = ccdf(r, g, "latency", NULL);
+    pause_points += pauses[count].count;
+    count++;
+  }
+  const chart_panel panels[] = {
+      {"What collectors say: pauses", {"pause", AXIS_LOG_TIME},
+       {"share of pauses at least as long", AXIS_LOG_FRACTION}, pauses, count},
+      {"What the program saw: operations", {"operation", AXIS_LOG_TIME},
+       {"share of operations at least as long", AXIS_LOG_FRACTION}, latency, count}};
+  const chart c = {arena_format(r->memory, "pauses_%s", scenario_workload(s)),
+                   "Pauses and operation latency, complementary distributions",
+                   pause_points ? panels : panels + 1, pause_points ? 2 : 1, false, false};
+  report_chart(r, &c,
+               "Two log-log charts side by side: the share of collector pauses, and of operations "
+               "as timed by the program, that last at least as long as the horizontal axis says. "
+               "The tables below hold the percentiles.");
+}
+
+// ---- tables -------------------------------------------------------------------------------------
+
+typedef struct column {
+  const char *head, *key;
+} column;
+
+static void metric_table(report *r, const scenario *s, const column *columns, size_t count,
+                         const char *needed) {
+  const char *heads[10] = {"row"};
+  char align[12] = "l";
+  for (size_t c = 0; c < count; c++) heads[c + 1] = columns[c].head, align[c + 1] = 'r';
+  table t = table_begin(&r->out, align, heads);
+  run_counts counts = {0};
+  for (size_t i = 0; i < s->count; i++) {
+    const group *g = &s->groups[i];
+    if (!measure_sample(r->memory, g, (measure){NULL, needed, NULL}).count) continue;
+    table_cell(&t, group_label(g));
+    for (size_t c = 0; c < count; c++) {
+      const estimate e = measure_estimate(r->memory, g, (measure){NULL, columns[c].key, NULL});
+      run_counts_add(&counts, e.n);
+      const size_t length = strlen(columns[c].key);
+      const bool plain = strcmp(columns[c].key + length - 3, "_ns") != 0;
+      table_cell(&t, show_estimate(r->memory, e, plain ? show_integer : show_ns));
+    }
+  }
+  table_end(&t);
+  report_caption(r, counts);
+}
+
+static bool scenario_has(report *r, const scenario *s, const char *key) {
+  for (size_t i = 0; s && i < s->count; i++)
+    if (measure_sample(r->memory, &s->groups[i], (measure){NULL, key, NULL}).count) return true;
+  return false;
+}
+
+static void pause_tables(report *r, const scenario *s) {
+  static const column pauses[] = {{"pauses", "pause_count"},
+                                  {"p50", "pause_p50_ns"},
+                                  {"p99", "pause_p99_ns"},
+                                  {"longest", "pause_max_ns"},
+                                  {"sum", "pause_total_ns"}};
+  static const column latency[] = {{"p50", "op_p50_ns"},       {"p99", "op_p99_ns"},
+                                   {"p99.9", "op_p999_ns"},    {"p99.99", "op_p9999_ns"},
+                                   {"worst", "op_max_ns"}};
+  text_add(&r->out, "**Pauses, as the collectors log them**\n\n");
+  if (scenario_has(r, s, "pause_count"))
+    metric_table(r, s, pauses, sizeof pauses / sizeof *pauses, "pause_count");
+  else
+    report_missing(r, "no row of this workload keeps a log of pauses");
+  text_add(&r->out, "**Operations, as the program timed them**\n\n");
+  if (scenario_has(r, s, "op_max_ns"))
+    metric_table(r, s, latency, sizeof latency / sizeof *latency, "op_max_ns");
+  else
+    report_missing(r, "this workload does not time single operations");
+}
+
+// Number of a phase, summed (or the largest, for max_ns) over the ok runs of a group.
+static double phase_number(const group *g, const char *kind, const char *key) {
+  double total = 0;
+  const bool largest = strcmp(key, "max_ns") == 0;
+  for (size_t i = 0; i < g->count; i++) {
+    if (!record_ok(&g->records[i])) continue;
+    const json_t *phase = json_object_get(json_object_get(g->records[i].json, "phases"), kind);
+    const double value = json_number_value(json_object_get(phase, key));
+    total = largest ? fmax(total, value) : total + value;
+  }
+  return total;
+}
+
+static void phase_table(report *r, const scenario *s) {
+  static const char *const heads[] = {"row", "phase", "count", "total", "longest"};
+  const size_t before = r->out.length;
+  text_add(&r->out, "<details><summary>Phases of the collectors, summed over runs</summary>\n\n");
+  table t = table_begin(&r->out, "llrrr", heads);
+  size_t rows = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    const group *g = &s->groups[i];
+    if (!g->ok_count) continue;
+    size_t run = 0;
+    while (!record_ok(&g->records[run])) run++;
+    size_t count;
+    const char **kinds =
+        object_keys(r->memory, json_object_get(g->records[run].json, "phases"), &count);
+    for (size_t k = 0; k < count; k++) {
+      if (phase_number(g, kinds[k], "count") <= 0) continue;
+      rows++;
+      table_cell(&t, group_label(g));
+      table_cell(&t, kinds[k]);
+      table_cell(&t, show_integer(r->memory, phase_number(g, kinds[k], "count")));
+      table_cell(&t, show_ns(r->memory, phase_number(g, kinds[k], "total_ns")));
+      table_cell(&t, show_ns(r->memory, phase_number(g, kinds[k], "max_ns")));
+    }
+  }
+  table_end(&t);
+  text_add(&r->out, "</details>\n\n");
+  if (!rows) {
+    r->out.length = before;
+    r->out.bytes[before] = 0;
+  }
+}
+
+// ---- MMU ----------------------------------------------------------------------------------------
+
+// Over the runs of a group the smallest utilisation of each window: a minimum stays a minimum.
+static chart_series mmu_series(report *r, const group *g) {
+  size_t room = 0;
+  for (size_t i = 0; i < g->count; i++) {
+    const size_t size = json_array_size(json_object_get(g->records[i].json, "mmu"));
+    if (size > room) room = size;
+  }
+  double *x = arena_alloc(r->memory, (room + 1) * sizeof *x);
+  double *y = arena_alloc(r->memory, (room + 1) * sizeof *y);
+  size_t points = 0;
+  for (size_t i = 0; i < g->count; i++) {
+    size_t j;
+    const json_t *pair;
+    if (!record_ok(&g->records[i])) continue;
+    json_array_foreach(json_object_get(g->records[i].json, "mmu"), j, pair) {
+      const double window = json_number_value(json_array_get(pair, 0));
+      const double share = json_number_value(json_array_get(pair, 1));
+      size_t at = 0;
+      while (at < points && x[at] != window) at++;
+      if (at == points && points == room) continue;
+      if (at == points) x[points] = window, y[points++] = share;
+      y[at] = fmin(y[at], share);
+    }
+  }
+  return (chart_series){group_label(g), report_row_find(group_heap(g)), SERIES_LINE_POINTS,
+                        points, x, y};
+}
+
+static void mmu_table(report *r, const chart_series *series, size_t count) {
+  // Windows a reader knows: a tenth of a frame, a frame, a tenth of a second, a second.
+  static const double windows_ns[] = {1e5, 1e6, 1e7, 1e8, 1e9};
+  static const char *const heads[] = {"row", "100 µs", "1 ms", "10 ms", "100 ms", "1 s"};
+  table t = table_begin(&r->out, "lrrrrr", heads);
+  for (size_t s = 0; s < count; s++) {
+    table_cell(&t, series[s].label);
+    for (size_t w = 0; w < sizeof windows_ns / sizeof *windows_ns; w++) {
+      size_t at = 0;
+      while (at < series[s].count && series[s].x[at] != windows_ns[w]) at++;
+      table_cell(&t, at < series[s].count ? show_percent(r->memory, series[s].y[at]) : NULL);
+    }
+  }
+  table_end(&t);
+  text_add(&r->out, "Smallest over all runs.\n\n");
+}
+
+static void mmu(report *r, const scenario *s) {
+  chart_series *series = arena_alloc(r->memory, s->count * sizeof *series);
+  size_t count = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    if (!group_is_plain(&s->groups[i])) continue;
+    series[count] = mmu_series(r, &s->groups[i]);
+    count += series[count].count > 1;
+  }
+  text_format(&r->out, "**Minimum mutator utilisation, `%s`**\n\n", scenario_workload(s));
+  if (!count) {
+    report_missing(r, "no row of this workload has a collector log");
+    return;
+  }
+  const chart_panel panel = {"Time left to the program in the worst window",
+                             {"window", AXIS_LOG_TIME},
+                             {"share left to the program", AXIS_FRACTION}, series, count};
+  const chart c = {arena_format(r->memory, "mmu_%s", scenario_workload(s)),
+                   "Minimum mutator utilisation", &panel, 1, true, false};
+  report_chart(r, &c,
+               "Line chart of minimum mutator utilisation against window length, one line per heap "
+               "that keeps a log of pauses. The table below holds the same curve.");
+  mmu_table(r, series, count);
+}
+
+void section_pauses(report *r) {
+  static const char *const workloads[] = {"churn", "service", "bintrees"};
+  text_add(&r->out, "## Pauses and observed latency\n\nA pause is what a collector says of itself; "
+                    "an operation is what the program timed. Rows without a collector log appear "
+                    "only in the second.\n\n");
+  for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
+    const scenario *s = scenario_main(&r->set, workloads[i]);
+    text_format(&r->out, "### Pauses of `%s`\n\n", workloads[i]);
+    if (!s) {
+      report_missing(r, arena_format(r->memory, "no record of `%s`", workloads[i]));
+      continue;
+    }
+    text_format(&r->out, "%s\n\n", scenario_phrase(r, s));
+    if (scenario_has(r, s, "op_max_ns")) pause_figure(r, s);
+    pause_tables(r, s);
+    phase_table(r, s);
+    if (i == 0) mmu(r, s);
+  }
+}

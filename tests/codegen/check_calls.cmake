@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+# cmake -DOBJDUMP=... -DOBJECT=probe.o [-DEXPECT_FAILURE=1] -P check_calls.cmake
+# Fails when machine code of OBJECT leaves its functions in any way but a call to *_slow or to
+# hs_panic (the end of a failed HS_REQUIRE). EXPECT_FAILURE turns the verdict round: the negative
+# control, so that the check itself is known to see a call.
+execute_process(COMMAND ${OBJDUMP} -dr --no-show-raw-insn ${OBJECT}
+  OUTPUT_VARIABLE listing RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${OBJDUMP} cannot read ${OBJECT}")
+endif()
+string(REPLACE ";" "," listing "${listing}")
+string(REPLACE "[" "(" listing "${listing}")
+string(REPLACE "]" ")" listing "${listing}")
+string(REPLACE "\n" ";" lines "${listing}")
+
+set(function "?")
+set(function_count 0)
+set(pending "")
+set(found "")
+
+# A branch is judged by the relocation that follows it, or, when there is none, by its own operand.
+macro(judge target)
+  if(NOT "${target}" MATCHES "_slow$" AND NOT "${target}" STREQUAL "hs_panic")
+    list(APPEND found "  ${function} -> ${target}")
+  endif()
+endmacro()
+
+foreach(line IN LISTS lines)
+  if(line MATCHES "R_X86_64_(PLT32|PC32|GOTPCRELX|REX_GOTPCRELX)[ \t]+([^ \t]+)")
+    set(target "${CMAKE_MATCH_2}")
+    string(REGEX REPLACE "[-+]0x[0-9a-f]+$" "" target "${target}")
+    # .text.unlikely is the cold half of the same functions; its own calls are listed too.
+    if(pending AND NOT target MATCHES "^\\.text")
+      judge("${target}")
+    endif()
+    set(pending "")
+    continue()
+  endif()
+  if(pending) # a branch without relocation: within this section
+    if(pending MATCHES "^call.*<([^+>]+)>")
+      judge("${CMAKE_MATCH_1}")
+    elseif(pending MATCHES "^(call|jmp)[a-z]*[ \t]+\\*")
+      judge("an address in a register or in memory")
+    endif()
+    set(pending "")
+  endif()
+  if(line MATCHES "^[0-9a-f]+ <([^>]+)>:")
+    set(function "${CMAKE_MATCH_1}")
+    if(function MATCHES "^probe_[a-z_]+$")
+      math(EXPR function_count "${function_count} + 1")
+    endif()
+  elseif(line MATCHES "\t((call|jmp|bnd jmp|notrack jmp)[a-z]*[ \t].*)$")
+    set(pending "${CMAKE_MATCH_1}")
+  endif()
+endforeach()
+
+if(function_count LESS 13)
+  message(FATAL_ERROR "only ${function_count} probes found in ${OBJECT}: the check is blind")
+endif()
+list(REMOVE_DUPLICATES found)
+list(JOIN found "\n" text)
+if(EXPECT_FAILURE)
+  if(NOT found)
+    message(FATAL_ERROR "no call found where there must be some: the check is blind")
+  endif()
+  message(STATUS "calls seen, as expected:\n${text}")
+elseif(found)
+  message(FATAL_ERROR "the fast path makes calls that are not *_slow:\n${text}")
+else()
+  message(STATUS "${function_count} probes, no call but *_slow")
+endif()

@@ -1,0 +1,3 @@
+module heapduel/reference
+
+go 1.19
