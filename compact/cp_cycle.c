@@ -95,7 +95,8 @@ static void run_phases(compact_heap *heap, phase_clock *clock, heap_collect_kind
   cp_release_stw(heap, kind);
   if (heap->totals.scavenged_bytes > released)
     phase_end(clock, HS_EVENT_SCAVENGE, heap->totals.scavenged_bytes - released);
-  cp_fixed_count(heap);
+  // Reads the log's pages: not in the short pauses.
+  if (kind != HEAP_COLLECT_MINOR) cp_fixed_count(heap);
   HS_REQUIRE(!(heap->config.verify || cp_is_stress(heap)) || cp_verify_stw(heap),
              "the compacting heap is inconsistent after a collection");
 }

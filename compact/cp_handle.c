@@ -56,11 +56,27 @@ static uint32_t find_used_locked(compact_heap *heap, uint32_t from, uint32_t min
   return CP_NONE;
 }
 
+// Stress mode: a slab that is in use, or else the next in turn, so that a page that was made
+// inaccessible stays so for long.
+static uint32_t find_stress_locked(compact_heap *heap) {
+  for (uint32_t slab = heap->slab_cursor; slab < heap->slab_frontier; slab++) {
+    const cp_slab *const s = cp_slab_at(heap, slab);
+    if (!(s->flags & CP_SLAB_OWNED) && s->used > 0 && s->used < CP_SLAB_ENTRIES) return slab;
+  }
+  uint32_t slab = heap->slab_stress;
+  while (slab < heap->slab_frontier &&
+         (cp_slab_at(heap, slab)->flags & CP_SLAB_OWNED || cp_slab_at(heap, slab)->used > 0))
+    slab++;
+  heap->slab_stress = slab + 1;
+  return slab;
+}
+
 uint32_t cp_slab_take_locked(compact_heap *heap) {
-  uint32_t slab = find_used_locked(heap, heap->slab_cursor, MIN_FREE_ENTRIES);
+  uint32_t slab = cp_is_stress(heap) ? find_stress_locked(heap)
+                                     : find_used_locked(heap, heap->slab_cursor, MIN_FREE_ENTRIES);
   if (slab == CP_NONE) slab = heap->slab_frontier;
   if (cp_slab_ready_locked(heap, slab)) {
-    heap->slab_cursor = slab + 1;
+    if (!cp_is_stress(heap)) heap->slab_cursor = slab + 1;
   } else {
     slab = find_used_locked(heap, 0, 1);
     if (slab == CP_NONE || !cp_slab_ready_locked(heap, slab)) return CP_NONE;

@@ -90,13 +90,13 @@ heap_status compact_create(const heap_config *config, compact_heap **out) {
   heap->config = *config;
   heap->large_free = CP_NONE;
   if (!reserve(heap)) goto undo_map;
-  if (!guard_init(heap)) goto undo_reserve;
+  hs_grey_pool_init(&heap->grey_pool);
+  if (!guard_init(heap) || !cp_mark_prime(heap)) goto undo_reserve;
   // A log without room keeps its histograms: a heap is worth having all the same.
   (void)hs_event_log_init(&heap->log, 0);
   if (hs_event_log_init(&heap->log, LOG_EVENTS) != 0) HS_ASSERT(heap->log.capacity == 0);
   hs_world_init(&heap->world, &heap->log);
   hs_meta_init(&heap->meta);
-  hs_grey_pool_init(&heap->grey_pool);
   (void)hs_config_print(config, true, heap->settings, sizeof heap->settings);
   cp_cycle_schedule(heap, 0);
   cp_fixed_count(heap);
@@ -104,6 +104,7 @@ heap_status compact_create(const heap_config *config, compact_heap **out) {
   *out = heap;
   return HEAP_OK;
 undo_reserve:
+  hs_grey_pool_destroy(&heap->grey_pool);
   hs_os_unmap(heap->reservation, heap->reservation_bytes);
 undo_map:
   hs_os_unmap(heap, bytes);

@@ -305,16 +305,24 @@ void cp_cache_release(compact_thread *thread, bool locked); // gives region and 
 
 // ---- cp_mark.c ----------------------------------------------------------------------------------
 
+bool cp_mark_prime(compact_heap *heap);
 void cp_mark_stw(compact_heap *heap); // mark bits, live bytes per region, totals.live_*
 
 // ---- cp_select.c, cp_evacuate.c, cp_rename.c ----------------------------------------------------
 
 typedef enum cp_effort { CP_EFFORT_AUTOMATIC, CP_EFFORT_FULL, CP_EFFORT_EVERYTHING } cp_effort;
 
+// How the handle table is used after a sweep.
+typedef struct cp_table_use {
+  uint64_t live_entries;
+  uint64_t occupied_slabs; // with at least one live entry
+  uint64_t top_slab;       // number of the highest of them, plus one
+} cp_table_use;
+
 // Turns regions worth evacuating into sources; returns the number of objects in them.
 uint64_t cp_select_sources_stw(compact_heap *heap, cp_effort effort);
 bool cp_select_is_source(const cp_region *region, cp_effort effort);
-bool cp_select_renaming(uint64_t live_entries, uint64_t occupied_slabs, cp_effort effort);
+bool cp_select_renaming(const cp_table_use *use, cp_effort effort);
 uint64_t cp_evacuate_stw(compact_heap *heap, cp_effort effort);                      // bytes moved
 uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort); // handles
 

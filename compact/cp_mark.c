@@ -123,6 +123,19 @@ static void drain(marker *m) {
   } while (flush_entries(m) || flush_objects(m));
 }
 
+// One chunk of the queue is had at creation and after a release, so that the depth of a marking that
+// gets no memory is that of a chunk and not one: rescans stay rare.
+bool cp_mark_prime(compact_heap *heap) {
+  hs_grey grey;
+  uintptr_t word;
+  hs_grey_begin(&grey, &heap->grey_pool);
+  hs_grey_push(&grey, 1); // any word
+  const bool primed = hs_grey_pop(&grey, &word);
+  hs_grey_end(&grey);
+  hs_store_relaxed(&heap->grey_pool.overflowed, 0u);
+  return primed;
+}
+
 // Work was dropped: scan every marked object again. Terminates, because a round that overflows has
 // marked something new.
 static void rescan_marked(marker *m) {

@@ -80,16 +80,17 @@ static uint32_t take_stress_locked(compact_heap *heap) {
 
 uint32_t cp_region_take_locked(compact_heap *heap, bool fresh) {
   if (fresh) return take_stress_locked(heap);
+  const bool reuse = !cp_is_stress(heap); // else a free region is taken in turn, not the lowest
   for (uint32_t region = heap->region_cursor; region < heap->region_frontier; region++) {
     const cp_region *const r = cp_region_at(heap, region);
-    if (r->state == CP_REGION_FREE ||
+    if ((r->state == CP_REGION_FREE && reuse) ||
         (r->state == CP_REGION_CLOSED && r->top + MIN_ROOM_BYTES <= CP_REGION_BYTES)) {
       heap->region_cursor = region + 1;
       return open_locked(heap, region);
     }
   }
   heap->region_cursor = heap->region_frontier;
-  return open_locked(heap, heap->region_frontier);
+  return reuse ? open_locked(heap, heap->region_frontier) : take_stress_locked(heap);
 }
 
 void cp_region_give_locked(compact_heap *heap, uint32_t region) {

@@ -12,6 +12,9 @@ static const unsigned RETAIN_DECAY_SHIFT = 3;
 // Less than this is not worth the system calls and the faults that follow.
 static const uint64_t HYSTERESIS_BYTES = 1 << 20;
 
+// The marker's queue is not given back while it is this small.
+static const size_t QUEUE_KEPT_BYTES = 4 * CP_PAGE_BYTES;
+
 static void trim_frontiers(compact_heap *heap) {
   while (heap->slab_frontier > 0 && cp_slab_at(heap, heap->slab_frontier - 1)->used == 0 &&
          cp_slab_at(heap, heap->slab_frontier - 1)->flags == 0)
@@ -46,7 +49,10 @@ static void release_all(compact_heap *heap) {
   totals->scavenged_bytes += cp_region_purge_stw(heap, 0, true);
   totals->scavenged_bytes += cp_large_purge_stw(heap, 0);
   cp_slab_purge_stw(heap, false);
-  hs_grey_pool_trim(&heap->grey_pool);
+  if (hs_grey_pool_bytes(&heap->grey_pool) > QUEUE_KEPT_BYTES) {
+    hs_grey_pool_trim(&heap->grey_pool);
+    (void)cp_mark_prime(heap); // without it the next marking may be slow, not wrong
+  }
   trim_frontiers(heap);
   trim_descriptors(heap);
   cp_side_trim(&heap->slabs, heap->slab_frontier);

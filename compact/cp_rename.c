@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Renaming: the handle table is itself a heap that does not move, so a pattern of survivors can hold
 // all of its pages. After marking, live entries outside a dense range of slabs are moved into the free
-// entries of that range (two fingers, after Edwards; Knuth 1.3.5), each leaving its new index behind
+// entries of that range (the Two-Finger algorithm of Edwards), each leaving its new index behind
 // in the old entry; then one pass over all slots and roots replaces what still names an old entry.
 // No object moves and no memory is needed. In stress mode the range is a fresh one each time, so that
 // every handle changes.
@@ -138,11 +138,19 @@ static void clear_old(renaming *r) {
   }
 }
 
+static cp_table_use table_use(const compact_heap *heap, uint64_t live_entries) {
+  cp_table_use use = {.live_entries = live_entries};
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
+    if (cp_slab_at(heap, slab)->used == 0) continue;
+    use.occupied_slabs++;
+    use.top_slab = slab + 1;
+  }
+  return use;
+}
+
 uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort) {
-  uint64_t occupied = 0;
-  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++)
-    occupied += cp_slab_at(heap, slab)->used > 0;
-  if (!cp_select_renaming(live_entries, occupied, effort)) return 0;
+  const cp_table_use use = table_use(heap, live_entries);
+  if (!cp_select_renaming(&use, effort)) return 0;
   renaming r = {.heap = heap};
   if (!range_choose(&r, live_entries, effort)) return 0; // no memory: not this time
   const uint32_t frontier = heap->slab_frontier;

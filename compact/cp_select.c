@@ -40,9 +40,10 @@ uint64_t cp_select_sources_stw(compact_heap *heap, cp_effort effort) {
 static const uint64_t AUTOMATIC_SPARSENESS = 4;
 static const uint64_t AUTOMATIC_MIN_SLABS = 64;
 
-bool cp_select_renaming(uint64_t live_entries, uint64_t occupied_slabs, cp_effort effort) {
-  const uint64_t needed = hs_div_up(live_entries, CP_SLAB_ENTRIES);
-  if (effort == CP_EFFORT_EVERYTHING) return live_entries > 0;
-  if (effort == CP_EFFORT_FULL) return occupied_slabs > needed;
-  return occupied_slabs > AUTOMATIC_SPARSENESS * needed + AUTOMATIC_MIN_SLABS;
+bool cp_select_renaming(const cp_table_use *use, cp_effort effort) {
+  const uint64_t needed = hs_div_up(use->live_entries, CP_SLAB_ENTRIES);
+  if (effort == CP_EFFORT_EVERYTHING) return use->live_entries > 0;
+  // One entry at the top of the table holds its page, and the side arrays up to there.
+  if (effort == CP_EFFORT_FULL) return use->top_slab > needed;
+  return use->occupied_slabs > AUTOMATIC_SPARSENESS * needed + AUTOMATIC_MIN_SLABS;
 }

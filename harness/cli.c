@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "harness/cli.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "allocators/base/bits.h"
@@ -64,6 +66,27 @@ bool cli_can_execute(const char *program) {
     if (found) return true;
     at += length + (at[length] == ':');
   }
+  return false;
+}
+
+bool cli_make_folder(const char *path) {
+  char *copy = cli_format("%s", path);
+  bool good = true;
+  for (char *at = copy + 1; good && *at; at++) {
+    if (*at != '/') continue;
+    *at = 0;
+    good = mkdir(copy, 0777) == 0 || errno == EEXIST;
+    *at = '/';
+  }
+  good = good && (mkdir(copy, 0777) == 0 || errno == EEXIST);
+  free(copy);
+  struct stat about;
+  if (good && stat(path, &about) == 0 && !S_ISDIR(about.st_mode)) {
+    errno = ENOTDIR;
+    good = false;
+  }
+  if (good && access(path, W_OK | X_OK) == 0) return true;
+  cli_error("cannot write to folder %s: %s; choose another with -o DIR", path, strerror(errno));
   return false;
 }
 

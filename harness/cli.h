@@ -35,6 +35,9 @@ const char *cli_program_folder(void);
 // Whether `program` can be executed: a path, or a name looked up in PATH.
 bool cli_can_execute(const char *program);
 
+// Create a folder and those above it; false after one line when it cannot be written to.
+bool cli_make_folder(const char *path);
+
 // Edit distance (insertions, deletions, substitutions, adjacent swaps).
 size_t cli_distance(const char *a, const char *b);
 

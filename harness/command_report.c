@@ -75,25 +75,9 @@ static error_t report_parse(int key, char *value, struct argp_state *state) {
 
 // ---- folders ------------------------------------------------------------------------------------
 
-static bool report_make_folder(const char *path) {
-  char *copy = cli_format("%s", path);
-  bool good = true;
-  for (char *at = copy + 1; good && *at; at++) {
-    if (*at != '/') continue;
-    *at = 0;
-    good = mkdir(copy, 0777) == 0 || errno == EEXIST;
-    *at = '/';
-  }
-  good = good && (mkdir(copy, 0777) == 0 || errno == EEXIST);
-  free(copy);
-  if (good && access(path, W_OK | X_OK) == 0) return true;
-  cli_error("cannot write to folder %s: %s; choose another with -o DIR", path, strerror(errno));
-  return false;
-}
-
 // out/report-N with the smallest N that is not taken. malloc'ed, or NULL after one line.
 static char *report_new_folder(void) {
-  if (!report_make_folder("out")) return NULL;
+  if (!cli_make_folder("out")) return NULL;
   for (int n = 1; n < REPORT_FOLDERS; n++) {
     char *path = cli_format("out/report-%d", n);
     if (mkdir(path, 0777) == 0) return path;
@@ -182,42 +166,60 @@ static schedule_result report_block(report_state *state, uint64_t block) {
   return result;
 }
 
-// Jobs and expected seconds of `blocks` blocks.
-static size_t report_count(const report_state *state, uint64_t blocks, double *cost) {
-  size_t total = 0;
+// Jobs of a block, and their expected seconds on the machine that the plan's costs come from.
+static size_t report_block_jobs(const report_state *state, uint64_t block, double *cost) {
+  job_list list = {.jobs = NULL};
+  plan_block(state->catalogue, state->arguments->quick, (uint64_t)state->arguments->seed, block,
+             &list);
   *cost = 0;
-  for (uint64_t block = 0; block < blocks; block++) {
-    job_list list = {.jobs = NULL};
-    plan_block(state->catalogue, state->arguments->quick, (uint64_t)state->arguments->seed, block,
-               &list);
-    total += list.count;
-    for (size_t i = 0; i < list.count; i++) *cost += plan_cost(&list.jobs[i]);
-    job_list_free(&list);
-  }
-  return total;
+  for (size_t i = 0; i < list.count; i++) *cost += plan_cost(&list.jobs[i]);
+  const size_t count = list.count;
+  job_list_free(&list);
+  return count;
 }
 
-// Whether another block like the last one still fits the promised time.
-static bool report_fits(const report_state *state, double block_s) {
-  if (state->arguments->blocks > 0) return true; // asked for by number
-  return report_spent_s(state) + block_s + state->limits.reserve_s <= state->limits.budget_s;
+// How many blocks from `block` on will be run, judged by the speed so far. Block 0 always is.
+static uint64_t report_blocks_left(const report_state *state, uint64_t block, double left_s) {
+  const report_arguments *arguments = state->arguments;
+  if (arguments->blocks > 0) return (uint64_t)arguments->blocks - block;
+  double cost, first_s = 0;
+  const double speed =
+      state->progress.done_cost > 0 ? report_spent_s(state) / state->progress.done_cost : 1.0;
+  if (block == 0) {
+    report_block_jobs(state, 0, &first_s);
+    first_s = first_s * speed + state->limits.process_s;
+  }
+  report_block_jobs(state, 1, &cost);
+  const double fit = cost > 0 ? (left_s - first_s) / (cost * speed) : 0;
+  const uint64_t most = state->limits.blocks - (block ? block : 1);
+  const uint64_t timed = fit <= 0 ? 0 : (uint64_t)fit;
+  return (block == 0) + (timed < most ? timed : most);
+}
+
+// Bring the progress line up to date before block `block`; false: no time for it any more.
+static bool report_expect(report_state *state, uint64_t block) {
+  const double left_s = state->limits.budget_s - state->limits.reserve_s - report_spent_s(state);
+  const uint64_t blocks = report_blocks_left(state, block, left_s);
+  size_t jobs = 0;
+  double cost = block == 0 ? state->limits.process_s : 0, one;
+  for (uint64_t i = 0; i < blocks; i++) {
+    jobs += report_block_jobs(state, block + i, &one);
+    cost += one;
+  }
+  progress_expect(&state->progress, jobs, cost);
+  return blocks > 0;
 }
 
 static schedule_result report_blocks(report_state *state) {
-  const uint64_t blocks =
-      state->arguments->blocks > 0 ? (uint64_t)state->arguments->blocks : state->limits.blocks;
-  double cost, block_s = 0;
-  const size_t total = report_count(state, blocks, &cost);
-  progress_begin(&state->progress, stderr, total, cost);
   schedule_result result = SCHEDULE_OK;
-  for (uint64_t block = 0; block < blocks; block++) {
-    if (block > 0 && !report_fits(state, block_s)) break;
-    const double before_s = report_spent_s(state);
+  progress_begin(&state->progress, stderr, 0, 0);
+  for (uint64_t block = 0; result == SCHEDULE_OK && report_expect(state, block); block++) {
     result = report_block(state, block);
     if (result == SCHEDULE_JOB_FAILED) state->failed = true, result = SCHEDULE_OK;
-    if (result == SCHEDULE_OK && block == 0) result = report_processes(state);
-    if (result != SCHEDULE_OK) break;
-    if (block > 0) block_s = report_spent_s(state) - before_s;
+    if (result == SCHEDULE_OK && block == 0) {
+      result = report_processes(state);
+      state->progress.done_cost += state->limits.process_s;
+    }
   }
   progress_end(&state->progress);
   return result;
@@ -227,11 +229,6 @@ static schedule_result report_blocks(report_state *state) {
 
 static int report_render_all(const report_arguments *arguments, const char *records,
                              const char *out) {
-#ifndef SUITE_RENDERS
-  (void)arguments;
-  printf("records: %s (out %s); rendering is not built\n", records, out);
-  return EXIT_GOOD;
-#else
   char error[REPORT_ERROR_BYTES];
   const report_options options = {.records = records, .out = out, .title = arguments->title};
   const report_status status = report_render(&options, error, sizeof error);
@@ -240,7 +237,6 @@ static int report_render_all(const report_arguments *arguments, const char *reco
     return cli_error("%s", error);
   printf("\n%s/report.md\n", out);
   return EXIT_GOOD;
-#endif
 }
 
 // What an earlier, interrupted report left; failed rows are taken out so that they run again.
@@ -279,7 +275,7 @@ static int report_run(const report_arguments *arguments, const char *out) {
                         .limits = plan_limits_of(arguments->quick),
                         .begin_ns = hs_os_now_ns()};
   int code = EXIT_USAGE;
-  if (!report_make_folder(out) || !report_load_finished(&state)) goto free_state;
+  if (!cli_make_folder(out) || !report_load_finished(&state)) goto free_state;
   cli_catch_interrupts();
   switch (report_blocks(&state)) {
   case SCHEDULE_INTERRUPTED:

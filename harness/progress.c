@@ -23,6 +23,11 @@ void progress_begin(run_progress *progress, FILE *out, size_t total, double tota
   progress->printed_ns = progress->begin_ns;
 }
 
+void progress_expect(run_progress *progress, size_t jobs, double cost) {
+  progress->total = progress->done + jobs;
+  progress->total_cost = progress->done_cost + cost;
+}
+
 double progress_left_s(const run_progress *progress, uint64_t now_ns) {
   if (progress->done_cost <= 0) return -1;
   const double spent_s = (double)(now_ns - progress->begin_ns) / 1e9;

@@ -20,6 +20,9 @@ typedef struct run_progress {
 
 void progress_begin(run_progress *progress, FILE *out, size_t total, double total_cost);
 
+// How much is to be done has changed: `jobs` more of `cost` expected seconds in all.
+void progress_expect(run_progress *progress, size_t jobs, double cost);
+
 // A job begins; `title` says which.
 void progress_job(run_progress *progress, const char *title);
 

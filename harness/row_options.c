@@ -82,10 +82,12 @@ static bool row_select_named(const char *names, const run_catalogue *catalogue,
   bool good = true;
   for (const char *at = names; good && *at;) {
     const size_t length = strcspn(at, ",");
-    char *name = cli_format("%.*s", (int)length, at);
-    const catalogue_heap *heap = catalogue_heap_need(catalogue, name);
-    good = heap && row_add_heap(rows, heap);
-    free(name);
+    if (length > 0) {
+      char *name = cli_format("%.*s", (int)length, at);
+      const catalogue_heap *heap = catalogue_heap_need(catalogue, name);
+      good = heap && row_add_heap(rows, heap);
+      free(name);
+    }
     at += length + (at[length] == ',');
   }
   if (good && rows->heap_count == 0) {

@@ -43,7 +43,7 @@ static bool run_open_heap(workload_run *run) {
   run_heap *main_heap = &run->heaps[0];
   const heap_status status = heap_create(&run->options->config, &main_heap->heap);
   if (status == HEAP_UNSUPPORTED || status == HEAP_INVALID) {
-    run_skip(run, run->options->config.limit_bytes > 0 && !(HEAP_CAPS & HEAP_CAP_LIMIT)
+    run_skip(run, run->options->config.limit_bytes > 0 && (HEAP_CAPS & HEAP_CAP_LIMIT) == 0
                       ? "a heap limit"
                       : "a configuration this heap does not support");
     return false;
@@ -120,7 +120,7 @@ static void run_set_pauses(workload_run *run) {
 }
 
 static void run_close(workload_run *run) {
-  if (run->options->config.verify && (HEAP_CAPS & HEAP_CAP_VERIFY))
+  if (run->options->config.verify && (HEAP_CAPS & HEAP_CAP_VERIFY) != 0)
     for (size_t i = 0; i < RUN_HEAPS; i++)
       if (run->heaps[i].heap && !heap_verify(run->heaps[i].thread)) {
         run->record.status = RECORD_INVALID;

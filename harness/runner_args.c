@@ -61,18 +61,48 @@ static bool run_parse_set(run_options *options, const char *assignment) {
   return false;
 }
 
+static const struct option run_longs[] = {{"workload", required_argument, NULL, 'w'},
+                                          {"set", required_argument, NULL, 'S'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"block", required_argument, NULL, 'b'},
+                                          {"variant", required_argument, NULL, 'v'},
+                                          {"json", required_argument, NULL, 'j'},
+                                          {"sample-ms", required_argument, NULL, 'm'},
+                                          {"map", no_argument, NULL, 'M'},
+                                          {"list", no_argument, NULL, 'l'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+
+static bool run_parse_option(run_options *options, int option) {
+  switch (option) {
+  case 'w':
+    return true; // already known
+  case 'S':
+    return run_parse_set(options, optarg);
+  case 's':
+    return run_parse_count("seed", optarg, &options->seed);
+  case 'b':
+    return run_parse_count("block", optarg, &options->block);
+  case 'm':
+    return run_parse_count("sample-ms", optarg, &options->sample_ms);
+  case 'v':
+    options->variant = optarg;
+    return true;
+  case 'j':
+    options->json = optarg;
+    return true;
+  case 'M':
+    options->map = true;
+    return true;
+  case 'l':
+    options->list = true;
+    return true;
+  default:
+    return false; // getopt has said what is wrong
+  }
+}
+
 bool run_options_parse(run_options *options, int argc, char **argv) {
-  static const struct option longs[] = {{"workload", required_argument, NULL, 'w'},
-                                        {"set", required_argument, NULL, 'S'},
-                                        {"seed", required_argument, NULL, 's'},
-                                        {"block", required_argument, NULL, 'b'},
-                                        {"variant", required_argument, NULL, 'v'},
-                                        {"json", required_argument, NULL, 'j'},
-                                        {"sample-ms", required_argument, NULL, 'm'},
-                                        {"map", no_argument, NULL, 'M'},
-                                        {"list", no_argument, NULL, 'l'},
-                                        {"help", no_argument, NULL, 'h'},
-                                        {NULL, 0, NULL, 0}};
 #ifdef HEAP_OUTLINE
   const char *variant = "outline";
 #else
@@ -85,40 +115,8 @@ bool run_options_parse(run_options *options, int argc, char **argv) {
     exit(0);
   }
   if (!run_parse_workload(options, argc, argv)) return false;
-  for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-    bool good = true;
-    switch (option) {
-    case 'w':
-      break; // already known
-    case 'S':
-      good = run_parse_set(options, optarg);
-      break;
-    case 's':
-      good = run_parse_count("seed", optarg, &options->seed);
-      break;
-    case 'b':
-      good = run_parse_count("block", optarg, &options->block);
-      break;
-    case 'm':
-      good = run_parse_count("sample-ms", optarg, &options->sample_ms);
-      break;
-    case 'v':
-      options->variant = optarg;
-      break;
-    case 'j':
-      options->json = optarg;
-      break;
-    case 'M':
-      options->map = true;
-      break;
-    case 'l':
-      options->list = true;
-      break;
-    default:
-      good = false; // getopt has said what is wrong
-    }
-    if (!good) return false;
-  }
+  for (int option; (option = getopt_long(argc, argv, "", run_longs, NULL)) != -1;)
+    if (!run_parse_option(options, option)) return false;
   if (optind == argc) return true;
   fprintf(stderr, "run_%s: unexpected argument '%s'\n", HEAP_NAME, argv[optind]);
   return false;

@@ -50,7 +50,7 @@ bool run_prepare(workload_run *run, const run_options *options) {
   record->latency = run->latency;
   run->heaps[0].pauses = run_memory_map(&run->memory, sizeof *run->heaps[0].pauses);
   if (!run->heaps[0].pauses) return false;
-  if (options->map && (HEAP_CAPS & HEAP_CAP_MAP) && !run_prepare_map(run)) return false;
+  if (options->map && (HEAP_CAPS & HEAP_CAP_MAP) != 0 && !run_prepare_map(run)) return false;
   return options->sample_ms == 0 ||
          sampler_init(&run->sampler, &run->memory, options->sample_ms * 1000000) == 0;
 }
@@ -69,7 +69,7 @@ void run_measure(workload_run *run, record_stage *out, const char *name, uint64_
   heap_stats_read(run->heaps[0].thread, &out->stats);
   // A heap that can draw its pages knows what is its own, so two of them add up. The others report
   // what the whole process has, second heap included.
-  if (run->heaps[1].heap && (HEAP_CAPS & HEAP_CAP_MAP)) {
+  if (run->heaps[1].heap && (HEAP_CAPS & HEAP_CAP_MAP) != 0) {
     heap_stats extra;
     heap_stats_read(run->heaps[1].thread, &extra);
     hs_stats_sum(&out->stats, &extra);

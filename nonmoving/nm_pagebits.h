@@ -13,7 +13,7 @@
 enum {
   NM_CHUNK_PAGES = 512, // 4 MiB: unit of growth, of bitmaps and of summaries
   NM_CHUNK_WORDS = NM_CHUNK_PAGES / 64,
-  NM_NOT_FOUND = ~0u,
+  NM_NOT_FOUND = NM_CHUNK_PAGES, // no such page of a chunk
 };
 
 // Lowest index at which n consecutive ones start in x, 1 <= n <= 64; 64 when there is none.

@@ -12,7 +12,7 @@
 enum {
   CHART_WIDTH = 960,
   CHART_HEIGHT = 440,
-  CHART_LEFT = 84,     // tick labels and axis name
+  CHART_LEFT = 88,     // tick labels and axis name
   CHART_NAMES = 150,   // names of lines at the right of a panel, or the key
   CHART_GAP = 20,      // right of a panel without names
   CHART_TOP = 44,      // panel title
@@ -123,8 +123,8 @@ typedef struct box {
   double left, bottom, right, top;
 } box;
 
-static bool box_free(const box *taken, size_t count, box b) {
-  if (b.left < 0 || b.right > 1.3 || b.bottom < 0 || b.top > 1.02) return false;
+static bool box_free(const box *taken, size_t count, double right, box b) {
+  if (b.left < 0 || b.right > right || b.bottom < 0 || b.top > 1.02) return false;
   for (size_t i = 0; i < count; i++)
     if (b.left < taken[i].right && taken[i].left < b.right && b.bottom < taken[i].top &&
         taken[i].bottom < b.top)
@@ -132,11 +132,11 @@ static bool box_free(const box *taken, size_t count, box b) {
   return true;
 }
 
-static void script_annotations(text *script, const chart_panel *panel, double width, axis_range xr,
-                               axis_range yr) {
+static void script_annotations(text *script, const chart_panel *panel, double width, double right,
+                               axis_range xr, axis_range yr) {
   arena memory = {0};
   const double height = CHART_HEIGHT - CHART_TOP - CHART_BOTTOM;
-  const double letter = 7.6 / width, line = 16 / height, dot_x = 7 / width, dot_y = 7 / height;
+  const double letter = 8.2 / width, line = 16 / height, dot_x = 7 / width, dot_y = 7 / height;
   box *taken = arena_alloc(&memory, 2 * panel->count * sizeof *taken);
   size_t count = 0;
   for (size_t s = 0; s < panel->count; s++) {
@@ -160,21 +160,35 @@ static void script_annotations(text *script, const chart_panel *panel, double wi
     };
     const size_t side_count = sizeof sides / sizeof *sides;
     size_t side = 0;
-    while (side + 1 < side_count && !box_free(taken, count, sides[side])) side++;
+    while (side + 1 < side_count && !box_free(taken, count, right, sides[side])) side++;
     taken[count++] = sides[side];
-    text_format(script, "set label \"%s\" at graph %.5f, graph %.5f left tc rgb '%s'\n",
-                series->label, sides[side].left + dot_x / 2,
-                (sides[side].bottom + sides[side].top) / 2, series->row->colour);
+    // The box's width is an estimate: the text is anchored where it meets the point.
+    const box *b = &sides[side];
+    const bool at_left = b->right <= x, at_right = b->left >= x;
+    text_format(script, "set label \"%s\" at graph %.5f, graph %.5f %s tc rgb '%s'\n",
+                series->label,
+                at_left    ? b->right - dot_x / 3
+                : at_right ? b->left + dot_x / 3
+                           : x,
+                (b->bottom + b->top) / 2,
+                at_left    ? "right"
+                : at_right ? "left"
+                           : "center",
+                series->row->colour);
   }
   arena_free(&memory);
 }
 
 static const char *style_words(series_style style) {
   switch (style) {
-  case SERIES_POINTS: return "points";
-  case SERIES_LINE_POINTS: return "linespoints";
-  case SERIES_STEPS: return "steps";
-  case SERIES_LINE: break;
+  case SERIES_POINTS:
+    return "points";
+  case SERIES_LINE_POINTS:
+    return "linespoints";
+  case SERIES_STEPS:
+    return "steps";
+  case SERIES_LINE:
+    break;
   }
   return "lines";
 }
@@ -205,7 +219,8 @@ static void script_panel(text *script, const chart *c, size_t p, const char *csv
   const bool last = p + 1 == c->count;
   const double names = c->direct ? CHART_NAMES * (double)c->count : CHART_NAMES;
   const double gaps = c->direct ? 0 : CHART_GAP * (double)(c->count - 1);
-  const double width = (CHART_WIDTH - CHART_LEFT * (double)c->count - names - gaps) / (double)c->count;
+  const double width =
+      (CHART_WIDTH - CHART_LEFT * (double)c->count - names - gaps) / (double)c->count;
   const double stride = CHART_LEFT + width + (c->direct ? CHART_NAMES : CHART_GAP);
   const double left = CHART_LEFT + stride * (double)p;
   text_format(script,
@@ -214,14 +229,16 @@ static void script_panel(text *script, const chart *c, size_t p, const char *csv
               "set grid lc rgb '#dddddd' lt 1 lw 0.7\n"
               "set lmargin at screen %.5f\nset rmargin at screen %.5f\n"
               "set bmargin at screen %.5f\nset tmargin at screen %.5f\n",
-              left / CHART_WIDTH, (left + width) / CHART_WIDTH,
-              (double)CHART_BOTTOM / CHART_HEIGHT, 1 - (double)CHART_TOP / CHART_HEIGHT);
+              left / CHART_WIDTH, (left + width) / CHART_WIDTH, (double)CHART_BOTTOM / CHART_HEIGHT,
+              1 - (double)CHART_TOP / CHART_HEIGHT);
   text_format(script, "set title \"%s\"\nset origin 0,0\nset size 1,1\n", panel->title);
   const axis_range xr = axis_fit(panel, false), yr = axis_fit(panel, true);
   axis_script(script, 'x', panel->x, xr);
   axis_script(script, 'y', panel->y, yr);
   if (c->direct) script_names(script, panel, xr, yr);
-  if (c->annotate) script_annotations(script, panel, width, xr, yr);
+  // Names may leave the last panel to the right, where nothing else stands.
+  const double right = last ? 1 + CHART_NAMES / width : 1;
+  if (c->annotate) script_annotations(script, panel, width, right, xr, yr);
   const bool key = !c->direct && !c->annotate && last;
   if (key)
     text_format(script, "set key at screen %.5f, screen %.5f left top Left reverse samplen 2.2\n",

@@ -24,7 +24,12 @@ typedef struct chart_axis {
   axis_kind kind;
 } chart_axis;
 
-typedef enum series_style { SERIES_LINE, SERIES_POINTS, SERIES_LINE_POINTS, SERIES_STEPS } series_style;
+typedef enum series_style {
+  SERIES_LINE,
+  SERIES_POINTS,
+  SERIES_LINE_POINTS,
+  SERIES_STEPS
+} series_style;
 
 typedef struct chart_series {
   const char *label;
@@ -45,8 +50,8 @@ typedef struct chart {
   const char *name;  // file stem
   const char *title; // becomes the SVG's title element
   const chart_panel *panels;
-  size_t count; // 1 or 2
-  bool direct;  // name each line at its right end; otherwise one key at the right
+  size_t count;  // 1 or 2
+  bool direct;   // name each line at its right end; otherwise one key at the right
   bool annotate; // scatter: name each point beside it
 } chart;
 

@@ -60,7 +60,7 @@ static const char *tick_text(arena *memory, axis_kind kind, double value) {
     return arena_format(memory, "%.15g %s", round(value * 1e6) / 1e6, units[unit]);
   }
   if (kind == AXIS_LOG_FRACTION || kind == AXIS_FRACTION)
-    return arena_format(memory, "%.10g %%", value * 100);
+    return arena_format(memory, "%.10g %%%%", value * 100); // gnuplot takes a tick for a format
   if (value >= 1e4) return show_integer(memory, value);
   return arena_format(memory, "%.10g", value);
 }
@@ -86,10 +86,14 @@ static void ticks_log(text *script, arena *memory, axis_kind kind, axis_range ra
 
 void axis_script(text *script, char letter, chart_axis axis, axis_range range) {
   arena memory = {0};
-  text_format(script, "set %clabel \"%s\"\n", letter, axis.label);
+  // Percentages are wide: towards the ticks, away from the panel at the left.
+  text_format(script, "set %clabel \"%s\"%s\n", letter, axis.label,
+              letter == 'y' && axis.kind != AXIS_LINEAR ? " offset 1.2,0" : "");
   if (axis_is_log(axis.kind)) text_format(script, "set logscale %c\n", letter);
-  text_format(script, "set %crange [%.15g:%.15g]\nset %ctics (", letter, range.low, range.high,
-              letter);
+  // gnuplot drops a tick that its own logarithm puts a rounding error outside the range.
+  const double slack = axis_is_log(axis.kind) ? 1e-6 : 0;
+  text_format(script, "set %crange [%.15g:%.15g]\nset %ctics (", letter, range.low * (1 - slack),
+              range.high * (1 + slack), letter);
   if (axis_is_log(axis.kind)) {
     ticks_log(script, &memory, axis.kind, range);
   } else {

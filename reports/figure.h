@@ -22,7 +22,7 @@ report_status page_map_write(const page_map *panels, size_t count, size_t column
                              char *error, size_t error_bytes);
 
 // The same for one record: every stage of its map, in the order of its stages, two side by side.
-report_status page_map_write_record(const json_t *record, const char *path, char *error,
+report_status page_map_write_record(const json_t *run, const char *path, char *error,
                                     size_t error_bytes);
 
 #endif

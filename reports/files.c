@@ -64,7 +64,7 @@ bool file_read(const char *path, text *out) {
 int program_run(const char *program, const char *const *arguments) {
   arena memory = {0};
   const char *path = getenv("PATH");
-  char *environment[] = {arena_copy(&memory, "LC_ALL=C"),
+  char *environment[] = {arena_copy(&memory, "LC_ALL=C.UTF-8"),
                          arena_format(&memory, "PATH=%s", path ? path : "/usr/bin:/bin"), NULL};
   size_t count = 0;
   while (arguments[count]) count++;

@@ -21,7 +21,9 @@ static const char *digits3(arena *memory, double value, const char *unit) {
   return fixed(memory, value, size < 9.995 ? 2 : size < 99.95 ? 1 : 0, unit);
 }
 
-const char *show_mib(arena *memory, double bytes) { return fixed(memory, bytes / mib_bytes, 2, ""); }
+const char *show_mib(arena *memory, double bytes) {
+  return fixed(memory, bytes / mib_bytes, 2, "");
+}
 
 const char *show_mib_unit(arena *memory, double bytes) {
   return fixed(memory, bytes / mib_bytes, 2, " MiB");
@@ -48,7 +50,8 @@ const char *show_rate(arena *memory, double per_second) {
 }
 
 const char *show_ratio(arena *memory, double ratio) {
-  return fixed(memory, ratio, fabs(ratio) < 9.995 ? 2 : fabs(ratio) < 99.95 ? 1 : 0, "×");
+  const double size = fabs(ratio);
+  return fixed(memory, ratio, size < 0.0995 ? 4 : size < 9.995 ? 2 : size < 99.95 ? 1 : 0, "×");
 }
 
 const char *show_percent(arena *memory, double fraction) {

@@ -12,13 +12,13 @@
 
 // Geometry in pixels, and how finely occupancy is shaded.
 enum {
-  MAP_COLUMNS = 96,     // cells in a row
-  MAP_ROWS_MOST = 48,   // more cells than this many rows are merged
-  MAP_CELL = 5,         // width and height of a cell
+  MAP_COLUMNS = 96,   // cells in a row
+  MAP_ROWS_MOST = 48, // more cells than this many rows are merged
+  MAP_CELL = 5,       // width and height of a cell
   MAP_MARGIN = 16,
   MAP_TITLE = 44, // two lines of text above a panel
   MAP_LEGEND = 40,
-  MAP_SHADES = 8, // shades of occupancy
+  MAP_SHADES = 8,       // shades of occupancy
   MAP_PAGE_BYTES = 8192 // smallest cell: the page of the non-moving heap
 };
 
@@ -38,9 +38,9 @@ typedef struct panel {
   size_t cells;
 } panel;
 
-static const char *const cell_colours[CELL_KINDS] = {
-    "#ffffff", "#dbe9f6", "#bcd7eb", "#94c0df", "#63a5d1",
-    "#3c87be", "#1f69a8", "#0f4c8a", "#08306b", "#f3d9a4", "#b9b9b9"};
+static const char *const cell_colours[CELL_KINDS] = {"#ffffff", "#dbe9f6", "#bcd7eb", "#94c0df",
+                                                     "#63a5d1", "#3c87be", "#1f69a8", "#0f4c8a",
+                                                     "#08306b", "#f3d9a4", "#b9b9b9"};
 
 static unsigned char cell_kind(const cell *c) {
   if (c->resident <= 0) return CELL_RELEASED;
@@ -76,7 +76,9 @@ static void cells_fill(const json_t *pages, double cell_bytes, cell *cells, size
 }
 
 typedef struct map_totals {
-  double bytes, last_resident, live, resident, pages, touched;
+  double bytes, last_resident; // whole map, and up to its last resident page
+  double live, resident;       // pages for objects
+  double metadata;             // resident
 } map_totals;
 
 static map_totals pages_total(const json_t *pages) {
@@ -86,11 +88,14 @@ static map_totals pages_total(const json_t *pages) {
   json_array_foreach(pages, i, page) {
     const double bytes = json_number_value(json_array_get(page, 1));
     t.bytes += bytes;
-    t.live += json_number_value(json_array_get(page, 0));
-    if (json_integer_value(json_array_get(page, 2)) & MAP_FLAG_RESIDENT) {
+    const json_int_t flags = json_integer_value(json_array_get(page, 2));
+    if (!(flags & MAP_FLAG_RESIDENT)) continue;
+    t.last_resident = t.bytes;
+    if (flags & MAP_FLAG_METADATA) {
+      t.metadata += bytes;
+    } else {
       t.resident += bytes;
-      t.touched++;
-      t.last_resident = t.bytes;
+      t.live += json_number_value(json_array_get(page, 0));
     }
   }
   return t;
@@ -100,8 +105,8 @@ static const json_t *map_pages(const page_map *p) {
   return json_object_get(json_object_get(p->record, "map"), p->stage);
 }
 
-static const char *record_text(const json_t *record, const char *key) {
-  const char *value = json_string_value(json_object_get(record, key));
+static const char *record_text(const json_t *run, const char *key) {
+  const char *value = json_string_value(json_object_get(run, key));
   return value ? value : "";
 }
 
@@ -117,8 +122,11 @@ static panel panel_make(arena *memory, const page_map *p, double cell_bytes) {
   out.title = p->title ? p->title
                        : arena_format(memory, "%s, %s, stage (%s)", record_text(p->record, "heap"),
                                       record_text(p->record, "workload"), p->stage);
-  out.detail = arena_format(memory, "%s MiB on resident pages, %s MiB of it objects",
-                            show_mib(memory, total.resident), show_mib(memory, total.live));
+  out.detail = arena_format(memory, "%s MiB resident for %s MiB of objects%s",
+                            show_mib(memory, total.resident), show_mib(memory, total.live),
+                            total.metadata > 0 ? arena_format(memory, ", and %s MiB of metadata",
+                                                              show_mib(memory, total.metadata))
+                                               : "");
   return out;
 }
 
@@ -175,9 +183,9 @@ static void svg_legend(text *svg, arena *memory, double top, double cell_bytes) 
                 {CELL_METADATA, "metadata", 100},
                 {CELL_RELEASED, "given back", 110}};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-    text_format(svg,
-                "<rect x=\"%g\" y=\"%g\" width=\"14\" height=\"14\" fill=\"%s\" stroke=\"#999\"/>\n",
-                x, top + 4, cell_colours[others[i].kind]);
+    text_format(
+        svg, "<rect x=\"%g\" y=\"%g\" width=\"14\" height=\"14\" fill=\"%s\" stroke=\"#999\"/>\n",
+        x, top + 4, cell_colours[others[i].kind]);
     svg_text(svg, x + 20, top + 16, "normal", others[i].words);
     x += others[i].width;
   }
@@ -237,19 +245,19 @@ report_status page_map_write(const page_map *panels, size_t count, size_t column
   return good ? REPORT_OK : REPORT_CANNOT_WRITE;
 }
 
-report_status page_map_write_record(const json_t *record, const char *path, char *error,
+report_status page_map_write_record(const json_t *run, const char *path, char *error,
                                     size_t error_bytes) {
   enum { PANELS_MOST = 64 };
   page_map panels[PANELS_MOST];
   size_t count = 0, i;
   const json_t *stage;
-  json_array_foreach(json_object_get(record, "stages"), i, stage) {
+  json_array_foreach(json_object_get(run, "stages"), i, stage) {
     const char *name = json_string_value(json_object_get(stage, "name"));
-    const page_map p = {record, name ? name : "", NULL};
+    const page_map p = {run, name ? name : "", NULL};
     if (count < PANELS_MOST && json_is_array(map_pages(&p))) panels[count++] = p;
   }
   if (count) return page_map_write(panels, count, 2, path, error, error_bytes);
   snprintf(error, error_bytes, "the record of %s on %s holds no page map; run with --map",
-           record_text(record, "workload"), record_text(record, "heap"));
+           record_text(run, "workload"), record_text(run, "heap"));
   return REPORT_BAD_RECORDS;
 }

@@ -5,14 +5,20 @@
 #include <string.h>
 
 static const published_stage published_stages[] = {
-    {"seed_array", "1", 0.42, 0.25},         {"seed_array", "2", 16.42, 0.25},
-    {"seed_array", "3", 16.43, 0.26},        {"seed_array", "4", 0.42, 0.25},
-    {"seed_pointers", "1", 0.41, 0.24},      {"seed_pointers", "2", 24.41, 0.23},
-    {"seed_pointers", "3", 0.41, 0.24},      {"seed_pathological", "1", 0.41, 0.25},
-    {"seed_pathological", "2", 24.41, 0.24}, {"seed_pathological", "3", 16.42, 16.20},
+    {"seed_array", "1", 0.42, 0.25},
+    {"seed_array", "2", 16.42, 0.25},
+    {"seed_array", "3", 16.43, 0.26},
+    {"seed_array", "4", 0.42, 0.25},
+    {"seed_pointers", "1", 0.41, 0.24},
+    {"seed_pointers", "2", 24.41, 0.23},
+    {"seed_pointers", "3", 0.41, 0.24},
+    {"seed_pathological", "1", 0.41, 0.25},
+    {"seed_pathological", "2", 24.41, 0.24},
+    {"seed_pathological", "3", 16.42, 16.20},
     {"seed_pathological", "4", 36.41, 16.18},
     // The author's remedy, from the author's later account of the same program: usage only.
-    {"seed_copy", "1", 0.41, NAN},           {"seed_copy", "3", 16.42, NAN},
+    {"seed_copy", "1", 0.41, NAN},
+    {"seed_copy", "3", 16.42, NAN},
     {"seed_copy", "4", 0.47, NAN},
 };
 

@@ -52,12 +52,14 @@ static bool record_types_check(reader *in, const json_t *json) {
     const char *key;
     json_type type;
   } typed[] = {
-      {"params", JSON_OBJECT},      {"config", JSON_OBJECT}, {"start", JSON_OBJECT},
-      {"stages", JSON_ARRAY},       {"metrics", JSON_OBJECT}, {"latency", JSON_ARRAY},
-      {"pauses", JSON_OBJECT},      {"mmu", JSON_ARRAY},      {"phases", JSON_OBJECT},
-      {"series", JSON_ARRAY},       {"map", JSON_OBJECT},     {"environment", JSON_OBJECT},
-      {"heap_version", JSON_STRING}, {"heap_settings", JSON_STRING}, {"reason", JSON_STRING},
-      {"checksum", JSON_STRING},
+      {"params", JSON_OBJECT},       {"config", JSON_OBJECT},
+      {"start", JSON_OBJECT},        {"stages", JSON_ARRAY},
+      {"metrics", JSON_OBJECT},      {"latency", JSON_ARRAY},
+      {"pauses", JSON_OBJECT},       {"mmu", JSON_ARRAY},
+      {"phases", JSON_OBJECT},       {"series", JSON_ARRAY},
+      {"map", JSON_OBJECT},          {"environment", JSON_OBJECT},
+      {"heap_version", JSON_STRING}, {"heap_settings", JSON_STRING},
+      {"reason", JSON_STRING},       {"checksum", JSON_STRING},
   };
   for (size_t i = 0; i < sizeof typed / sizeof *typed; i++) {
     const json_t *value = json_object_get(json, typed[i].key);
@@ -289,9 +291,7 @@ const char *scenario_choice(const scenario *s, const char *name) {
   return json_string_value(scenario_param(s, name));
 }
 
-const char *scenario_params(const scenario *s) {
-  return s->groups[0].records[0].params;
-}
+const char *scenario_params(const scenario *s) { return s->groups[0].records[0].params; }
 
 static int compare_strings(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "reports/report_parts.h"
 
+#include <math.h>
 #include <string.h>
 
 // ---- rows ---------------------------------------------------------------------------------------
@@ -44,6 +45,23 @@ const char *scenario_phrase(report *r, const scenario *s) {
   return arena_format(r->memory, "`%s` (%s)", scenario_workload(s), params);
 }
 
+const char *scenario_short(report *r, const scenario *s) {
+  const scenario *usual = scenario_main(&r->set, scenario_workload(s));
+  const json_t *params = json_object_get(s->groups[0].records[0].json, "params");
+  const json_t *others = usual ? json_object_get(usual->groups[0].records[0].json, "params") : NULL;
+  const char *name = arena_format(r->memory, "`%s`", scenario_workload(s));
+  size_t count;
+  const char **keys = object_keys(r->memory, params, &count);
+  for (size_t i = 0; i < count; i++) {
+    const json_t *value = json_object_get(params, keys[i]);
+    if (json_equal(value, json_object_get(others, keys[i]))) continue;
+    name = json_is_string(value)
+               ? arena_format(r->memory, "%s %s=%s", name, keys[i], json_string_value(value))
+               : arena_format(r->memory, "%s %s=%.15g", name, keys[i], json_number_value(value));
+  }
+  return name;
+}
+
 // ---- captions -----------------------------------------------------------------------------------
 
 void run_counts_add(run_counts *counts, size_t n) {
@@ -66,9 +84,10 @@ const char *interval_words(run_counts counts) {
 void report_caption(report *r, run_counts counts) {
   if (!counts.most) return;
   if (counts.most == 1)
-    text_add(&r->out, "One run per cell: no interval.\n\n");
+    text_add(&r->out, "One run per cell.\n\n");
   else
-    text_format(&r->out, "Medians, %s runs per cell; %s (left out where it rounds to the median).\n\n",
+    text_format(&r->out,
+                "Medians, %s runs per cell; %s (left out where it rounds to the median).\n\n",
                 run_counts_text(r->memory, counts), interval_words(counts));
 }
 
@@ -83,8 +102,9 @@ void report_chart(report *r, const chart *c, const char *alt) {
   if (!points || r->failed) return;
   switch (chart_write(&r->figures, c)) {
   case CHART_DRAWN:
-    text_format(&r->out, "![%s](figures/%s.svg)\n\nPoints of the figure: [%s.csv](figures/%s.csv)\n\n",
-                alt, c->name, c->name, c->name);
+    text_format(&r->out,
+                "![%s](figures/%s.svg)\n\nPoints of the figure: [%s.csv](figures/%s.csv)\n\n", alt,
+                c->name, c->name, c->name);
     break;
   case CHART_NO_PEN:
     text_format(&r->out,
@@ -92,40 +112,73 @@ void report_chart(report *r, const chart *c, const char *alt) {
                 "Its points: [%s.csv](figures/%s.csv)\n\n",
                 r->figures.gnuplot, c->name, c->name);
     break;
-  case CHART_CANNOT_WRITE: r->failed = true; break;
+  case CHART_CANNOT_WRITE:
+    r->failed = true;
+    break;
   }
 }
 
 // ---- comparisons --------------------------------------------------------------------------------
 
+// clang-format off: one comparison per line or two reads as the table it is
 const comparison report_comparisons[] = {
-    {"seed_pathological", "footprint above baseline at point (3)",
-     {"3", "footprint_bytes", "1"}, show_mib_unit, false},
-    {"seed_pathological", "process RSS above start at point (3)",
-     {"3", "rss_bytes", "start"}, show_mib_unit, false},
-    {"seed_pathological", "largest footprint until point (3)",
-     {"3", "peak_footprint_bytes", NULL}, show_mib_unit, false},
-    {NULL, "peak RSS", {NULL, "peak_rss_bytes", NULL}, show_mib_unit, false},
-    {NULL, "longest pause", {NULL, "pause_max_ns", NULL}, show_ns, false},
-    {NULL, "pause, 99th percentile", {NULL, "pause_p99_ns", NULL}, show_ns, false},
-    {NULL, "sum of pauses", {NULL, "pause_total_ns", NULL}, show_ns, false},
-    {NULL, "operation, median", {NULL, "op_p50_ns", NULL}, show_ns, false},
-    {NULL, "operation, 99.9th percentile", {NULL, "op_p999_ns", NULL}, show_ns, false},
-    {NULL, "worst operation", {NULL, "op_max_ns", NULL}, show_ns, false},
-    {"churn", "operations per second", {NULL, "ops_per_s", NULL}, show_rate, true},
-    {"bintrees", "wall time", {NULL, "timed_wall_ns", NULL}, show_ns, false},
-    {"alloc", "16 B garbage, one object", {NULL, "imm16_ns", NULL}, show_ns, false},
-    {"alloc", "allocate and drop, 64 B", {NULL, "pair64_ns", NULL}, show_ns, false},
-    {"alloc", "allocate and drop, 1024 B", {NULL, "pair1024_ns", NULL}, show_ns, false},
-    {"alloc", "2^20 x 16 B then dropped, one object", {NULL, "batch16_ns", NULL}, show_ns, false},
-    {"alloc", "one dereference", {NULL, "deref_ns", NULL}, show_ns, false},
-    {"alloc", "one reference load", {NULL, "load_ns", NULL}, show_ns, false},
-    {"alloc", "one reference store", {NULL, "store_ns", NULL}, show_ns, false},
+    {"seed_pathological",
+     "footprint above baseline at point (3)",
+     {"3", "footprint_bytes", "1"},
+     show_mib_unit,
+     COMPARE_BYTES},
+    {"seed_pathological",
+     "process RSS above start at point (3)",
+     {"3", "rss_bytes", "start"},
+     show_mib_unit,
+     COMPARE_BYTES},
+    {"seed_pathological",
+     "largest footprint until point (3)",
+     {"3", "peak_footprint_bytes", NULL},
+     show_mib_unit,
+     COMPARE_BYTES},
+    {"seed_step",
+     "footprint above baseline",
+     {"kept", "footprint_bytes", "baseline"},
+     show_mib_unit,
+     COMPARE_BYTES},
+    {"service",
+     "RSS above start at the end of the task",
+     {"100", "rss_bytes", "start"},
+     show_mib_unit,
+     COMPARE_BYTES},
+    {"service", "wall time", {NULL, "timed_wall_ns", NULL}, show_ns, COMPARE_TIME},
+    {NULL, "peak RSS", {NULL, "peak_rss_bytes", NULL}, show_mib_unit, COMPARE_BYTES},
+    {NULL, "longest pause", {NULL, "pause_max_ns", NULL}, show_ns, COMPARE_TIME},
+    {NULL, "pause, 99th percentile", {NULL, "pause_p99_ns", NULL}, show_ns, COMPARE_TIME},
+    {NULL, "sum of pauses", {NULL, "pause_total_ns", NULL}, show_ns, COMPARE_TIME},
+    {NULL, "operation, median", {NULL, "op_p50_ns", NULL}, show_ns, COMPARE_TIME},
+    {NULL, "operation, 99.9th percentile", {NULL, "op_p999_ns", NULL}, show_ns, COMPARE_TIME},
+    {NULL, "worst operation", {NULL, "op_max_ns", NULL}, show_ns, COMPARE_TIME},
+    {"churn", "operations per second", {NULL, "ops_per_s", NULL}, show_rate, COMPARE_RATE},
+    {"bintrees", "wall time", {NULL, "timed_wall_ns", NULL}, show_ns, COMPARE_TIME},
+    {"alloc", "16 B garbage, one object", {NULL, "imm16_ns", NULL}, show_ns, COMPARE_TIME},
+    {"alloc", "allocate and drop, 64 B", {NULL, "pair64_ns", NULL}, show_ns, COMPARE_TIME},
+    {"alloc", "allocate and drop, 1024 B", {NULL, "pair1024_ns", NULL}, show_ns, COMPARE_TIME},
+    {"alloc",
+     "2^20 x 16 B then dropped, one object",
+     {NULL, "batch16_ns", NULL},
+     show_ns,
+     COMPARE_TIME},
+    {"alloc", "one dereference", {NULL, "deref_ns", NULL}, show_ns, COMPARE_TIME},
+    {"alloc", "one reference load", {NULL, "load_ns", NULL}, show_ns, COMPARE_TIME},
+    {"alloc", "one reference store", {NULL, "store_ns", NULL}, show_ns, COMPARE_TIME},
 };
+// clang-format on
 const size_t report_comparison_count = sizeof report_comparisons / sizeof *report_comparisons;
+
+// A difference below a few percent is within what layout and host noise do between builds.
+const double report_threshold = 0.03;
 
 int comparison_winner(const comparison *c, estimate ratio) {
   if (!ratio.n || (ratio.low <= 1 && ratio.high >= 1)) return 0;
+  if (fabs(ratio.median - 1) < report_threshold) return 0;
+  if (c->kind != COMPARE_BYTES && ratio.n < 2) return 0;
   const bool compact_less = ratio.high < 1;
-  return compact_less != c->more_is_better ? 1 : -1;
+  return compact_less != (c->kind == COMPARE_RATE) ? 1 : -1;
 }

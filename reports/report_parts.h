@@ -68,24 +68,37 @@ void report_chart(report *r, const chart *c, const char *alt);
 // Names of a scenario as a phrase: "`churn` with n=20 ops=2000000".
 const char *scenario_phrase(report *r, const scenario *s);
 
+// The same in short: the name alone for the scenario that stands for its workload, otherwise with the
+// parameters that differ from that one's.
+const char *scenario_short(report *r, const scenario *s);
+
 // Rows whose variant is plain, of heaps that are run (not the model).
 bool group_is_plain(const group *g);
 
 // ---- the quantities by which the two heaps are compared -----------------------------------------
+
+typedef enum comparison_kind {
+  COMPARE_BYTES, // less is better; deterministic, so that one run tells
+  COMPARE_TIME,  // less is better; one run tells nothing
+  COMPARE_RATE,  // more is better; one run tells nothing
+} comparison_kind;
 
 typedef struct comparison {
   const char *workload; // NULL: every workload that has the quantity
   const char *title;
   measure what;
   number_show *show;
-  bool more_is_better;
+  comparison_kind kind;
 } comparison;
 
 extern const comparison report_comparisons[];
 extern const size_t report_comparison_count;
 
-// Who is better by a ratio compact / nonmoving: -1 nonmoving, +1 compact, 0 undecided (the interval
-// of the ratio includes 1).
+// Differences of the median ratio below this share are not called differences.
+extern const double report_threshold;
+
+// Who is better by a ratio compact / nonmoving: -1 nonmoving, +1 compact, 0 neither (the interval of
+// the ratio includes 1, its median is within the threshold of 1, or a time was observed only once).
 int comparison_winner(const comparison *c, estimate ratio);
 
 #endif

@@ -10,7 +10,8 @@ const report_row report_rows[] = {
      "ours: handles; precise tracing, objects and handles move"},
     {"bdwgc", "#009E73", 9, "(12,5)", false,
      "Boehm-Demers-Weiser collector; conservative tracing, objects never move"},
-    {"mimalloc", "#E69F00", 11, "(12,5,3,5)", false, "malloc and free; the program states each death"},
+    {"mimalloc", "#E69F00", 11, "(12,5,3,5)", false,
+     "malloc and free; the program states each death"},
     {"libc", "#CC79A7", 13, "(4,4)", false,
      "the C library's malloc and free; the program states each death"},
     {"jemalloc", "#6E6E6E", 4, "(8,4)", false, "malloc and free; the program states each death"},
@@ -22,8 +23,8 @@ const report_row report_rows[] = {
 };
 const size_t report_row_count = sizeof report_rows / sizeof *report_rows;
 
-static const report_row row_unknown = {"other", "#808080", 1,     "(1,3)",
-                                       false,   "not known to this report"};
+static const report_row row_unknown = {"other", "#808080", 1,
+                                       "(1,3)", false,     "not known to this report"};
 
 size_t report_row_order(const char *heap) {
   size_t i = 0;

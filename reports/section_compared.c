@@ -51,8 +51,8 @@ static size_t labels_collect(report *r, const group **found) {
     const size_t order = report_row_order(group_heap(g));
     for (j = count++; j > 0; j--) {
       const size_t other = report_row_order(group_heap(found[j - 1]));
-      const bool before = order < other || (order == other && strcmp(group_label(g),
-                                                                      group_label(found[j - 1])) < 0);
+      const bool before = order < other ||
+                          (order == other && strcmp(group_label(g), group_label(found[j - 1])) < 0);
       if (!before) break;
       found[j] = found[j - 1];
     }
@@ -81,7 +81,8 @@ void section_reading(report *r) {
       "## How to read the numbers\n\n"
       "- **MiB** is 2^20 bytes. Memory is measured at named *stages*, after a full collection and "
       "after everything free was given back to the operating system.\n"
-      "- **heap_usage** = heap_sys - heap_released, **max_fragmentation** = heap_inuse - heap_alloc: "
+      "- **heap_usage** = heap_sys - heap_released, **max_fragmentation** = heap_inuse - "
+      "heap_alloc: "
       "the seed's two quantities, with Go's definitions.\n"
       "- **footprint** = heap_usage + metadata: everything the heap owns, its handle table "
       "included. It is the number by which the two heaps are compared.\n"

@@ -38,12 +38,13 @@ static occupancy occupancy_of(const json_t *pages) {
 }
 
 static void occupancy_table(report *r, const page_map *panels, size_t count) {
-  static const char *const heads[] = {"heap", "stage", "resident pages for objects",
-                                      "pages with an object", "MiB", "of it objects"};
+  static const char *const heads[] = {
+      "heap", "stage",        "resident pages for objects", "pages with an object",
+      "MiB",  "of it objects"};
   table t = table_begin(&r->out, "lrrrrr", heads);
   for (size_t i = 0; i < count; i++) {
-    const occupancy o = occupancy_of(
-        json_object_get(json_object_get(panels[i].record, "map"), panels[i].stage));
+    const occupancy o =
+        occupancy_of(json_object_get(json_object_get(panels[i].record, "map"), panels[i].stage));
     table_cell(&t, json_string_value(json_object_get(panels[i].record, "heap")));
     table_cell(&t, arena_format(r->memory, "(%s)", panels[i].stage));
     table_cell(&t, show_integer(r->memory, (double)o.resident));
@@ -62,8 +63,8 @@ void section_maps(report *r) {
   for (size_t h = 0; h < 2; h++) {
     const record *run = mapped_run(r, heaps[h]);
     if (!run) continue;
-    panels[count++] = (page_map){
-        run->json, "2", arena_format(r->memory, "%s (2): everything is kept", heaps[h])};
+    panels[count++] =
+        (page_map){run->json, "2", arena_format(r->memory, "%s (2): everything is kept", heaps[h])};
     panels[count++] = (page_map){
         run->json, "3", arena_format(r->memory, "%s (3): every step-th object is kept", heaps[h])};
   }
@@ -77,9 +78,7 @@ void section_maps(report *r) {
     r->failed = true;
     return;
   }
-  text_add(&r->out,
-           "![Page occupancy maps of both heaps at stages (2) and (3) of Example 3: the non-moving "
-           "heap keeps nearly every page with a few objects on it, the compacting heap gives pages "
-           "back.](figures/page_maps.svg)\n\n");
+  text_add(&r->out, "![Page occupancy maps of both heaps at stages (2) and (3) of Example 3; "
+                    "the table below counts the same pages.](figures/page_maps.svg)\n\n");
   occupancy_table(r, panels, count);
 }

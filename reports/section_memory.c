@@ -42,8 +42,9 @@ static chart_series series_make(report *r, const group *g, const json_t *samples
 }
 
 static void memory_table(report *r, const scenario *s) {
-  static const char *const heads[] = {"row", "peak RSS", "peak footprint", "RSS at the last stage",
-                                      "footprint there", "live there"};
+  static const char *const heads[] = {
+      "row",       "peak RSS", "peak footprint", "RSS at the last stage", "footprint there",
+      "live there"};
   table t = table_begin(&r->out, "lrrrrr", heads);
   run_counts counts = {0};
   for (size_t i = 0; i < s->count; i++) {
@@ -53,9 +54,10 @@ static void memory_table(report *r, const scenario *s) {
     for (size_t j = 0; j < g->count && !json_array_size(stages); j++)
       stages = json_object_get(g->records[j].json, "stages");
     const size_t stage_count = json_array_size(stages);
-    const char *last = stage_count ? json_string_value(json_object_get(
-                                         json_array_get(stages, stage_count - 1), "name"))
-                                   : NULL;
+    const char *last =
+        stage_count
+            ? json_string_value(json_object_get(json_array_get(stages, stage_count - 1), "name"))
+            : NULL;
     const estimate peak = measure_estimate(r->memory, g, (measure){NULL, "peak_rss_bytes", NULL});
     run_counts_add(&counts, peak.n);
     table_cell(&t, group_label(g));
@@ -63,8 +65,8 @@ static void memory_table(report *r, const scenario *s) {
     static const char *const keys[] = {"peak_footprint_bytes", "rss_bytes", "footprint_bytes",
                                        "live_bytes"};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-      const estimate e = last ? measure_estimate(r->memory, g, (measure){last, keys[k], NULL})
-                              : (estimate){0};
+      const estimate e =
+          last ? measure_estimate(r->memory, g, (measure){last, keys[k], NULL}) : (estimate){0};
       table_cell(&t, show_estimate(r->memory, e, show_mib));
     }
   }
@@ -88,15 +90,21 @@ static void memory_of(report *r, const char *workload, const char *title) {
     if (samples) series[count++] = series_make(r, &s->groups[i], samples);
   }
   if (count) {
-    const chart_panel panel = {title, {"time since the program began, s", AXIS_LINEAR},
-                               {"process RSS, MiB", AXIS_LINEAR}, series, count};
-    const chart c = {arena_format(r->memory, "memory_%s", workload), title, &panel, 1, false, false};
+    const chart_panel panel = {title,
+                               {"time since the program began, s", AXIS_LINEAR},
+                               {"process RSS, MiB", AXIS_LINEAR},
+                               series,
+                               count};
+    const chart c = {
+        arena_format(r->memory, "memory_%s", workload), title, &panel, 1, false, false};
     report_chart(r, &c,
                  arena_format(r->memory,
                               "Line chart of process RSS over time while %s runs, one line per "
                               "heap. Peaks and final values are in the table below.",
                               workload));
-    text_add(&r->out, "One run per row is drawn: the first completed one.\n\n");
+    text_add(&r->out,
+             "One run per row is drawn: the first completed one. A fall at the end is the last "
+             "stage, which collects and gives back.\n\n");
   } else {
     report_missing(r, "memory over time (no record has a series)");
   }

@@ -33,14 +33,22 @@ static void pause_figure(report *r, const scenario *s) {
     pause_points += pauses[count].count;
     count++;
   }
-  const chart_panel panels[] = {
-      {"What collectors say: pauses", {"pause", AXIS_LOG_TIME},
-       {"share of pauses at least as long", AXIS_LOG_FRACTION}, pauses, count},
-      {"What the program saw: operations", {"operation", AXIS_LOG_TIME},
-       {"share of operations at least as long", AXIS_LOG_FRACTION}, latency, count}};
+  const chart_panel panels[] = {{"What collectors say: pauses",
+                                 {"pause", AXIS_LOG_TIME},
+                                 {"share of pauses at least as long", AXIS_LOG_FRACTION},
+                                 pauses,
+                                 count},
+                                {"What the program saw: operations",
+                                 {"operation", AXIS_LOG_TIME},
+                                 {"share of operations at least as long", AXIS_LOG_FRACTION},
+                                 latency,
+                                 count}};
   const chart c = {arena_format(r->memory, "pauses_%s", scenario_workload(s)),
                    "Pauses and operation latency, complementary distributions",
-                   pause_points ? panels : panels + 1, pause_points ? 2 : 1, false, false};
+                   pause_points ? panels : panels + 1,
+                   pause_points ? 2 : 1,
+                   false,
+                   false};
   report_chart(r, &c,
                "Two log-log charts side by side: the share of collector pauses, and of operations "
                "as timed by the program, that last at least as long as the horizontal axis says. "
@@ -88,8 +96,10 @@ static void pause_tables(report *r, const scenario *s) {
                                   {"p99", "pause_p99_ns"},
                                   {"longest", "pause_max_ns"},
                                   {"sum", "pause_total_ns"}};
-  static const column latency[] = {{"p50", "op_p50_ns"},       {"p99", "op_p99_ns"},
-                                   {"p99.9", "op_p999_ns"},    {"p99.99", "op_p9999_ns"},
+  static const column latency[] = {{"p50", "op_p50_ns"},
+                                   {"p99", "op_p99_ns"},
+                                   {"p99.9", "op_p999_ns"},
+                                   {"p99.99", "op_p9999_ns"},
                                    {"worst", "op_max_ns"}};
   text_add(&r->out, "**Pauses, as the collectors log them**\n\n");
   if (scenario_has(r, s, "pause_count"))
@@ -119,7 +129,8 @@ static double phase_number(const group *g, const char *kind, const char *key) {
 static void phase_table(report *r, const scenario *s) {
   static const char *const heads[] = {"row", "phase", "count", "total", "longest"};
   const size_t before = r->out.length;
-  text_add(&r->out, "<details><summary>Phases of the collectors, summed over runs</summary>\n\n");
+  text_add(&r->out, "<details><summary>Phases of the collectors, summed over runs, "
+                    "collections forced by stages included</summary>\n\n");
   table t = table_begin(&r->out, "llrrr", heads);
   size_t rows = 0;
   for (size_t i = 0; i < s->count; i++) {
@@ -174,8 +185,8 @@ static chart_series mmu_series(report *r, const group *g) {
       y[at] = fmin(y[at], share);
     }
   }
-  return (chart_series){group_label(g), report_row_find(group_heap(g)), SERIES_LINE_POINTS,
-                        points, x, y};
+  return (chart_series){
+      group_label(g), report_row_find(group_heap(g)), SERIES_LINE_POINTS, points, x, y};
 }
 
 static void mmu_table(report *r, const chart_series *series, size_t count) {
@@ -192,7 +203,8 @@ static void mmu_table(report *r, const chart_series *series, size_t count) {
     }
   }
   table_end(&t);
-  text_add(&r->out, "Smallest over all runs.\n\n");
+  text_add(&r->out, "Smallest over all runs; " REPORT_ABSENT
+                    " where no run was longer than the window.\n\n");
 }
 
 static void mmu(report *r, const scenario *s) {
@@ -210,9 +222,15 @@ static void mmu(report *r, const scenario *s) {
   }
   const chart_panel panel = {"Time left to the program in the worst window",
                              {"window", AXIS_LOG_TIME},
-                             {"share left to the program", AXIS_FRACTION}, series, count};
+                             {"share left to the program", AXIS_FRACTION},
+                             series,
+                             count};
   const chart c = {arena_format(r->memory, "mmu_%s", scenario_workload(s)),
-                   "Minimum mutator utilisation", &panel, 1, true, false};
+                   "Minimum mutator utilisation",
+                   &panel,
+                   1,
+                   true,
+                   false};
   report_chart(r, &c,
                "Line chart of minimum mutator utilisation against window length, one line per heap "
                "that keeps a log of pauses. The table below holds the same curve.");

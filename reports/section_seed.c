@@ -21,7 +21,8 @@ static const example examples[] = {
      "(1) nothing yet, (2) every object allocated by itself, with an array of pointers, (3) one "
      "object is kept."},
     {"seed_pathological", "Example 3: the pathological case",
-     "(1) nothing yet, (2) objects and their array of pointers, (3) every `step`-th object is kept, "
+     "(1) nothing yet, (2) objects and their array of pointers, (3) every `step`-th object is "
+     "kept, "
      "(4) as many bytes again in objects of another size."},
     {"seed_copy", "The remedy: survivors copied by the program",
      "(1) to (3) as in Example 3, (4) every survivor was reallocated and copied by the program "
@@ -96,7 +97,8 @@ static void quantity_table(report *r, const example *e, const scenario *s, const
     bool any = false;
     for (size_t i = 0; i < stage_count; i++)
       any |= measure_estimate(r->memory, report_group(r, s, heaps[h], ""),
-                              (measure){stages[i], q->key, q->baseline}).n > 0;
+                              (measure){stages[i], q->key, q->baseline})
+                 .n > 0;
     if (any) heads[columns++] = shown[shown_count++] = heaps[h];
   }
   if (!shown_count) return;
@@ -118,7 +120,7 @@ static void quantity_table(report *r, const example *e, const scenario *s, const
     }
   }
   table_end(&t);
-  report_caption(r, counts);
+  if (counts.most > 1) report_caption(r, counts); // the section says that one run is the rule
 }
 
 // ---- agreement with model and Go ----------------------------------------------------------------
@@ -152,7 +154,8 @@ static void agreement(report *r, const char *truth, const char *name) {
     disagreement_add(r, &fragmentation, s, truth, "max_fragmentation_bytes", baseline);
   }
   if (!usage.pairs) {
-    report_missing(r, arena_format(r->memory, "agreement of nonmoving with %s (no such row)", name));
+    report_missing(r,
+                   arena_format(r->memory, "agreement of nonmoving with %s (no such row)", name));
     return;
   }
   text_format(&r->out,
@@ -171,10 +174,11 @@ static void point_three(report *r, const scenario *s) {
   static const char *const heads[] = {"row",       "heap_usage",  "max_fragmentation", "metadata",
                                       "footprint", "peak so far", "RSS above start"};
   static const measure columns[] = {
-      {"3", "heap_usage_bytes", "1"}, {"3", "max_fragmentation_bytes", "1"},
-      {"3", "metadata_bytes", NULL},  {"3", "footprint_bytes", "1"},
+      {"3", "heap_usage_bytes", "1"},      {"3", "max_fragmentation_bytes", "1"},
+      {"3", "metadata_bytes", NULL},       {"3", "footprint_bytes", "1"},
       {"3", "peak_footprint_bytes", NULL}, {"3", "rss_bytes", "start"}};
-  text_add(&r->out, "<details><summary>Point (3) in full, every row and variant, MiB</summary>\n\n");
+  text_add(&r->out,
+           "<details><summary>Point (3) in full, every row and variant, MiB</summary>\n\n");
   table t = table_begin(&r->out, "lrrrrrr", heads);
   run_counts counts = {0};
   for (size_t i = 0; i < s->count; i++) {
@@ -199,7 +203,9 @@ void section_seed(report *r) {
            "## The seed's programs\n\nFrom *Memory Fragmentation in Go* (2023). \"published\" is "
            "what the article printed for go1.21.3, \"model\" is arithmetic for Go's layout, \"go\" "
            "is the Go runtime of this machine. Columns without a value are left out: a malloc does "
-           "not know its heap_usage, so RSS is the quantity that every row has.\n\n");
+           "not know its heap_usage, so RSS is the quantity that every row has. Where no caption "
+           "says otherwise a "
+           "cell is one run: these byte counts are deterministic.\n\n");
   bool any = false;
   for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
     const example *e = &examples[i];

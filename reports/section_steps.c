@@ -98,14 +98,14 @@ static void steps_table(report *r, const steps *all, measure what, const char *h
     }
   }
   table_end(&t);
-  report_caption(r, counts);
+  if (counts.most > 1) report_caption(r, counts); // the section says that one run is the rule
 }
 
 static void steps_others(report *r) {
   const steps all = steps_collect(r, false);
   if (!all.count) return;
-  static const char *const heads[] = {"row", "count", "size", "step", "heap_usage",
-                                      "max_fragmentation", "RSS above start"};
+  static const char *const heads[] = {
+      "row", "count", "size", "step", "heap_usage", "max_fragmentation", "RSS above start"};
   text_add(&r->out, "<details><summary>Other counts and sizes, MiB above baseline</summary>\n\n");
   table t = table_begin(&r->out, "lrrrrrr", heads);
   for (size_t i = 0; i < all.count; i++) {
@@ -120,8 +120,8 @@ static void steps_others(report *r) {
                                         {"kept", "max_fragmentation_bytes", "baseline"},
                                         {"kept", "rss_bytes", "start"}};
       for (size_t c = 0; c < 3; c++)
-        table_cell(&t, show_estimate(r->memory, measure_estimate(r->memory, rows, columns[c]),
-                                     show_mib));
+        table_cell(
+            &t, show_estimate(r->memory, measure_estimate(r->memory, rows, columns[c]), show_mib));
     }
   }
   table_end(&t);
@@ -146,11 +146,18 @@ static chart_panel steps_panel(report *r, const steps *all, measure what, const 
       y[points++] = e.median / mib;
     }
     const bool model = strcmp(heaps[h], "model") == 0;
-    series[h] = (chart_series){model ? "closed form" : heaps[h], report_row_find(heaps[h]),
-                               model ? SERIES_LINE : SERIES_LINE_POINTS, points, x, y};
+    series[h] = (chart_series){model ? "closed form" : heaps[h],
+                               report_row_find(heaps[h]),
+                               model ? SERIES_LINE : SERIES_LINE_POINTS,
+                               points,
+                               x,
+                               y};
   }
-  return (chart_panel){title, {"step: every step-th object is kept", AXIS_LOG2},
-                       {y_label, AXIS_LINEAR}, series, count};
+  return (chart_panel){title,
+                       {"step: every step-th object is kept", AXIS_LOG2},
+                       {y_label, AXIS_LINEAR},
+                       series,
+                       count};
 }
 
 void section_steps(report *r) {
@@ -171,7 +178,8 @@ void section_steps(report *r) {
     const chart_panel panels[] = {
         steps_panel(r, &all, usage, "What the heap says: heap_usage", "MiB above baseline"),
         steps_panel(r, &all, rss, "What the kernel says: RSS", "MiB above start")};
-    const chart c = {"fragmentation_step", "Memory still held against step", panels, 2, true, false};
+    const chart c = {
+        "fragmentation_step", "Memory still held against step", panels, 2, true, false};
     report_chart(r, &c,
                  "Two line charts of the memory still held after keeping every step-th object, "
                  "against step: heap_usage with the closed form, and process RSS. The tables below "

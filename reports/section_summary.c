@@ -10,12 +10,18 @@
 static const struct {
   const char *workload, *key;
 } verdict_rows[] = {
-    {"seed_pathological", "footprint_bytes"}, {"seed_pathological", "rss_bytes"},
+    {"seed_pathological", "footprint_bytes"},
+    {"seed_pathological", "rss_bytes"},
     {"seed_pathological", "peak_footprint_bytes"},
-    {"churn", "pause_p99_ns"},                {"churn", "pause_max_ns"},
-    {"churn", "op_max_ns"},                   {"churn", "ops_per_s"},
-    {"alloc", "imm16_ns"},                    {"alloc", "deref_ns"},
+    {"churn", "pause_p99_ns"},
+    {"churn", "pause_max_ns"},
+    {"churn", "op_max_ns"},
+    {"churn", "ops_per_s"},
+    {"alloc", "imm16_ns"},
+    {"alloc", "deref_ns"},
     {"bintrees", "timed_wall_ns"},
+    {"service", "rss_bytes"},
+    {"service", "timed_wall_ns"},
 };
 
 static const comparison *comparison_find(const char *workload, const char *key) {
@@ -43,16 +49,18 @@ static void verdict_row(report *r, table *t, const char *workload, const char *k
   table_cell(t, show_estimate(r->memory, left, c->show));
   table_cell(t, show_estimate(r->memory, right, c->show));
   table_cell(t, show_estimate(r->memory, ratio, show_ratio));
-  static const char *const winners[] = {"nonmoving", "undecided", "compact"};
-  table_cell(t, ratio.n ? winners[comparison_winner(c, ratio) + 1] : NULL);
+  table_cell(t, ratio.n ? arena_format(r->memory, "%zu", ratio.n) : NULL);
+  static const char *const winners[] = {"nonmoving", "neither", "compact"};
+  const bool once = ratio.n == 1 && c->kind != COMPARE_BYTES;
+  table_cell(t, once ? "observed once" : ratio.n ? winners[comparison_winner(c, ratio) + 1] : NULL);
 }
 
 static void verdict(report *r) {
   static const char *const heads[] = {"quantity", "nonmoving", "compact", "compact / nonmoving",
-                                      "better"};
+                                      "n",        "better"};
   text_add(&r->out, "### The two heaps, pair by pair\n\n");
   const size_t before = r->out.length;
-  table t = table_begin(&r->out, "lrrrl", heads);
+  table t = table_begin(&r->out, "lrrrrl", heads);
   const size_t header = r->out.length;
   run_counts counts = {0};
   for (size_t i = 0; i < sizeof verdict_rows / sizeof *verdict_rows; i++)
@@ -65,15 +73,19 @@ static void verdict(report *r) {
   }
   table_end(&t);
   report_caption(r, counts);
-  text_add(&r->out, "Ratios are taken block by block, then the median; \"better\" is undecided when "
-                    "the bracket of the ratio includes 1.\n\n");
+  text_format(
+      &r->out,
+      "Ratios are taken block by block, n of them, then the median. \"neither\": the bracket "
+      "of the ratio includes 1, or its median is within %s of 1.\n\n",
+      show_percent(r->memory, report_threshold));
 }
 
 // ---- every row ----------------------------------------------------------------------------------
 
 static const char *two(report *r, estimate a, estimate b) {
   if (!a.n && !b.n) return NULL;
-  const char *left = show_median(r->memory, a, show_ns), *right = show_median(r->memory, b, show_ns);
+  const char *left = show_median(r->memory, a, show_ns),
+             *right = show_median(r->memory, b, show_ns);
   return arena_format(r->memory, "%s / %s", left ? left : REPORT_ABSENT,
                       right ? right : REPORT_ABSENT);
 }
@@ -106,9 +118,13 @@ static bool rows_row(report *r, table *t, const char *heap) {
 }
 
 static void every_row(report *r) {
-  static const char *const heads[] = {
-      "row",           "left at (3), footprint, MiB", "left at (3), RSS, MiB", "pause p99 / max",
-      "op p99.9 / worst", "16 B garbage, ns",         "churn"};
+  static const char *const heads[] = {"row",
+                                      "left at (3), footprint, MiB",
+                                      "left at (3), RSS, MiB",
+                                      "pause p99 / max",
+                                      "op p99.9 / worst",
+                                      "16 B garbage, ns",
+                                      "churn"};
   text_add(&r->out, "### Every row\n\n");
   table t = table_begin(&r->out, "lrrrrrr", heads);
   size_t rows = 0;
@@ -118,27 +134,29 @@ static void every_row(report *r) {
   }
   table_end(&t);
   if (!rows) report_missing(r, "none of seed_pathological, churn and alloc completed");
-  text_add(&r->out,
-           "\"Left at (3)\": what the seed's Example 3 still holds when one object in `step` is kept "
-           "and everything free was given back, footprint above its baseline and RSS above the "
-           "process's start. Pauses are what the collector says of itself, \"op\" is what the "
-           "program saw of single `churn` operations: read them together. Medians; intervals are in "
-           "the sections below. " REPORT_ABSENT " is not measured, never zero.\n\n");
+  text_add(
+      &r->out,
+      "\"Left at (3)\": what the seed's Example 3 still holds when one object in `step` is kept "
+      "and everything free was given back, footprint above its baseline and RSS above the "
+      "process's start. Pauses are what the collector says of itself, \"op\" is what the "
+      "program saw of single `churn` operations: read them together. Medians; intervals are in "
+      "the sections below. " REPORT_ABSENT " is not measured, never zero.\n\n");
 }
 
 void section_summary(report *r) {
   text_format(&r->out, "# %s\n\n", r->title);
-  text_add(&r->out, "**What does never moving an object cost in memory, and what does moving it cost "
-                    "in time?** Two heaps of ours stand behind one contract and run the same "
-                    "programs: `nonmoving` is laid out like Go's, `compact` moves objects behind "
-                    "handles. Established allocators, the Go runtime and a closed form stand "
-                    "beside them.\n\n");
+  text_add(&r->out,
+           "**What does never moving an object cost in memory, and what does moving it cost "
+           "in time?** Two heaps of ours stand behind one contract and run the same "
+           "programs: `nonmoving` is laid out like Go's, `compact` moves objects behind "
+           "handles. Established allocators, the Go runtime and a closed form stand "
+           "beside them.\n\n");
   size_t ok = 0;
   for (size_t i = 0; i < r->set.count; i++) ok += record_ok(&r->set.records[i]);
-  text_format(&r->out, "Every number below is computed from %zu records, of which %zu completed",
+  text_format(&r->out, "Every number below is computed from %zu records: %zu runs completed",
               r->set.count, ok);
   text_add(&r->out, ok == r->set.count
-                        ? ".\n\n"
+                        ? ", none failed.\n\n"
                         : "; the others are listed under "
                           "[Failures and exclusions](#failures-and-exclusions).\n\n");
   text_add(&r->out, "## Summary\n\n");

@@ -19,10 +19,11 @@ static chart_panel scatter(report *r, const scenario *s, const char *key, const 
     double *point = arena_alloc(r->memory, 2 * sizeof *point);
     point[0] = time.median;
     point[1] = rss.median / mib;
-    series[count++] = (chart_series){group_label(g), report_row_find(group_heap(g)), SERIES_POINTS,
-                                     1, &point[0], &point[1]};
+    series[count++] = (chart_series){
+        group_label(g), report_row_find(group_heap(g)), SERIES_POINTS, 1, &point[0], &point[1]};
   }
-  return (chart_panel){title, {label, AXIS_LOG_TIME}, {"peak RSS, MiB", AXIS_LINEAR}, series, count};
+  return (chart_panel){
+      title, {label, AXIS_LOG_TIME}, {"peak RSS, MiB", AXIS_LINEAR}, series, count};
 }
 
 void section_tradeoff(report *r) {
@@ -40,8 +41,12 @@ void section_tradeoff(report *r) {
     return;
   }
   const bool both = panels[0].count > 0;
-  const chart c = {"tradeoff_churn", "Peak memory against the longest delay",
-                   both ? panels : panels + 1, both ? 2 : 1, false, true};
+  const chart c = {"tradeoff_churn",
+                   "Peak memory against the longest delay",
+                   both ? panels : panels + 1,
+                   both ? 2 : 1,
+                   false,
+                   true};
   report_chart(r, &c,
                "Scatter of peak RSS against the longest collector pause, and against the worst "
                "operation the program observed, one point per heap; lower left is better. The "

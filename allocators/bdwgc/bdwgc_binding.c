@@ -198,14 +198,15 @@ enum { BDWGC_RELEASE_ROUNDS = 3 };
 
 void bdwgc_collect(bdwgc_thread *thread, heap_collect_kind kind) {
   (void)thread;
-  if (kind != HEAP_COLLECT_RELEASE) {
-    hs_add_relaxed(&bdwgc_shared.forced_count, 1); // a counter; orders nothing
-    GC_gcollect();
-    return;
-  }
-  for (int round = 0; round < BDWGC_RELEASE_ROUNDS; round++) {
-    hs_add_relaxed(&bdwgc_shared.forced_count, 1);
-    GC_gcollect_and_unmap();
+  const int rounds = kind == HEAP_COLLECT_RELEASE ? BDWGC_RELEASE_ROUNDS : 1;
+  for (int round = 0; round < rounds; round++) {
+    if (kind == HEAP_COLLECT_RELEASE) {
+      GC_gcollect_and_unmap();
+    } else {
+      GC_gcollect();
+    }
+    // Counted when done, so that a reader never sees more forced cycles than cycles.
+    hs_add_acq_rel(&bdwgc_shared.forced_count, 1); // pairs: bdwgc_stats_read
   }
 }
 
@@ -232,6 +233,7 @@ void bdwgc_stats_read(bdwgc_thread *thread, heap_stats *out) {
   (void)thread;
   *out = (heap_stats){0};
   bdwgc_census census = {0};
+  const uint64_t forced = hs_load_acquire(&bdwgc_shared.forced_count); // before the cycles
   GC_call_with_alloc_lock(census_take_locked, &census);
   const struct GC_prof_stats_s *n = &census.numbers;
   heap_stats_set(out, HEAP_STAT_heap_sys_bytes, n->heapsize_full);
@@ -244,7 +246,7 @@ void bdwgc_stats_read(bdwgc_thread *thread, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_total_alloc_bytes,
                  n->allocd_bytes_before_gc + n->bytes_allocd_since_gc);
   heap_stats_set(out, HEAP_STAT_cycles_count, n->gc_no);
-  heap_stats_set(out, HEAP_STAT_forced_cycles_count, hs_load_relaxed(&bdwgc_shared.forced_count));
+  heap_stats_set(out, HEAP_STAT_forced_cycles_count, forced);
   heap_stats_set(out, HEAP_STAT_marked_bytes, census.marked_bytes);
   hs_stats_derive(out);
 }

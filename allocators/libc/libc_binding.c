@@ -31,6 +31,7 @@ void libc_stats_read(libc_thread *thread, heap_stats *out) {
   (void)thread;
   *out = (heap_stats){0};
   const struct mallinfo2 info = mallinfo2();
+  if (info.arena + info.hblkhd == 0) return; // malloc is not glibc's (a sanitizer's)
   heap_stats_set(out, HEAP_STAT_heap_sys_bytes, info.arena + info.hblkhd);
   heap_stats_set(out, HEAP_STAT_heap_alloc_bytes, info.uordblks + info.hblkhd);
 }

@@ -9,7 +9,7 @@
 #include "tests/contract/contract.h"
 
 // Under --stress counts shrink by this much: a list of n nodes costs n collections of n objects.
-enum { CONTRACT_STRESS_DIVISOR = 50, CONTRACT_STRESS_MINIMUM = 8, CONTRACT_EXIT_SKIPPED = 77 };
+enum { CONTRACT_STRESS_DIVISOR = 200, CONTRACT_STRESS_MINIMUM = 8, CONTRACT_EXIT_SKIPPED = 77 };
 
 bool contract_stress;
 static size_t started_count, skipped_count;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 module heapduel/reference
 
 go 1.19

@@ -33,7 +33,7 @@ static const model_workload model_workloads[] = {
 };
 enum { MODEL_WORKLOADS = sizeof model_workloads / sizeof model_workloads[0] };
 
-static const char usage[] =
+static const char model_usage[] =
     "usage: run_model --workload NAME [--set NAME=VALUE]... [--seed N] [--block N]\n"
     "                 [--variant TEXT] [--json FILE]\n"
     "Computes what Go's heap layout gives for a seed program and writes one record.\n";
@@ -131,7 +131,7 @@ static int parse_all(model_args *args, int argc, char **argv) {
     if (strncmp(name, "--", 2) != 0) return bad("an argument", name, "--name value");
     name += 2;
     if (strcmp(name, "list") == 0) return list(), MODEL_ARGS_DONE;
-    if (strcmp(name, "help") == 0) return fputs(usage, stdout), MODEL_ARGS_DONE;
+    if (strcmp(name, "help") == 0) return fputs(model_usage, stdout), MODEL_ARGS_DONE;
     if (strcmp(name, "map") == 0) continue;
     char *value = strchr(name, '=');
     if (value)

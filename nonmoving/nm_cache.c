@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// A thread's cache: one span per class, whose free slots are handed to the fast path as runs of
+// adjacent slots; and the slow half of allocation, large objects included.
+#include <string.h>
+
+#include "allocators/base/assert.h"
+#include "nonmoving/nm_internal.h"
+
+// A run is cleared when it is prepared, so it must not be so long that its end has left the first-level
+// cache (32 KiB on what we measure) before it is used. One page of Go's.
+enum { ZERO_BATCH_BYTES = 8192 };
+
+// ---- runs ---------------------------------------------------------------------------------------
+
+static unsigned next_bit(const uint64_t *bits, unsigned from, unsigned end, bool value) {
+  while (from < end) {
+    const uint64_t word = (value ? bits[from / 64] : ~bits[from / 64]) & ~hs_low_mask(from % 64);
+    if (word != 0) return (unsigned)hs_min_size(from / 64 * 64 + hs_ctz64(word), end);
+    from = from / 64 * 64 + 64;
+  }
+  return end;
+}
+
+// Clear the reference flags of [start, limit).
+static void clear_ref_flags(nonmoving_heap *heap, uintptr_t start, uintptr_t limit) {
+  const size_t from = (start - heap->base) / sizeof(heap_ref);
+  nm_bits_clear_range(heap->ref_flags + from / 64, from % 64, (limit - start) / sizeof(heap_ref));
+}
+
+static void prepare_run(nonmoving_heap *heap, const nm_span *span, uintptr_t start,
+                        uintptr_t limit) {
+  hs_track_live((void *)start, limit - start);
+  if (span->needs_zero) memset((void *)start, 0, limit - start);
+  if (nm_span_is_scan(span)) clear_ref_flags(heap, start, limit);
+  hs_track_free((void *)start, limit - start);
+}
+
+static unsigned slot_of(const nonmoving_heap *heap, const nm_span *span, uintptr_t address) {
+  return nm_class_index(nm_span_size_class(span), address - nm_span_base(heap, span));
+}
+
+// Make the next free slots of the cached span available; false when it has none left.
+static bool next_run(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
+  nm_span *const span = thread->spans[span_class];
+  nonmoving_run *const run = &thread->hot.runs[span_class];
+  const size_t slot_bytes = nm_span_slot_bytes(span);
+  const uint64_t *const bits = nm_span_alloc_bits(heap, span);
+  const unsigned objects = nm_span_objects(span);
+  if (run->next != 0) span->free_index = (uint16_t)slot_of(heap, span, run->next);
+  const unsigned first = next_bit(bits, span->free_index, objects, false);
+  if (first == objects) return false;
+  unsigned end = next_bit(bits, first, objects, true);
+  if (span->needs_zero)
+    end = (unsigned)hs_min_size(end, first + hs_max_size(1, ZERO_BATCH_BYTES / slot_bytes));
+  run->next = nm_span_base(heap, span) + first * slot_bytes;
+  run->limit = nm_span_base(heap, span) + end * slot_bytes;
+  prepare_run(heap, span, run->next, run->limit);
+  return true;
+}
+
+// ---- spans --------------------------------------------------------------------------------------
+
+static void release_span(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
+  nm_span *const span = thread->spans[span_class];
+  nonmoving_run *const run = &thread->hot.runs[span_class];
+  if (run->next != 0) span->free_index = (uint16_t)slot_of(heap, span, run->next);
+  *run = (nonmoving_run){0};
+  thread->spans[span_class] = NULL;
+  const unsigned live = nm_span_count_live(heap, span);
+  nm_central_count(&heap->centrals[span_class], live - span->live_count, 0);
+  span->live_count = (uint16_t)live;
+  // What was charged when the span was taken and not used.
+  const size_t unused = nm_span_objects(span) - live;
+  if (unused > 0) hs_sub_relaxed(&heap->live_bytes, (uint64_t)(unused * nm_span_slot_bytes(span)));
+  nm_central_put(heap, span);
+}
+
+void nm_cache_flush(nonmoving_heap *heap, nm_thread *thread, bool pages) {
+  for (unsigned c = 0; c < NONMOVING_SPAN_CLASSES; c++)
+    if (thread->spans[c]) release_span(heap, thread, c);
+  thread->hot.tiny = 0; // its block may die in the cycle under way
+  hs_add_relaxed(&heap->tiny_count, thread->hot.tiny_count);
+  thread->hot.tiny_count = 0;
+  if (pages) nm_pageheap_flush_cache(heap, thread);
+}
+
+void nm_cache_flush_all_stw(nonmoving_heap *heap, bool pages) {
+  HS_ASSERT(hs_world_is_stopped(&heap->world));
+  HS_WORLD_EACH_THREAD(&heap->world, thread)
+  nm_cache_flush(heap, (nm_thread *)thread, pages);
+}
+
+// A run with a free slot for the class; false when no memory can be had. Starts a cycle when due.
+static bool refill(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
+  if (thread->spans[span_class]) {
+    if (next_run(heap, thread, span_class)) return true;
+    release_span(heap, thread, span_class);
+  }
+  if (nm_cycle_is_due(heap)) nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
+  nm_span *const span = nm_central_take(heap, thread, span_class);
+  if (!span) return false;
+  thread->spans[span_class] = span;
+  const size_t unused = nm_span_objects(span) - span->live_count;
+  hs_add_relaxed(&heap->live_bytes, (uint64_t)(unused * nm_span_slot_bytes(span)));
+  const bool found = next_run(heap, thread, span_class);
+  HS_REQUIRE(found, "I-nm-7: a partial span of class %u has no free slot", span_class);
+  return true;
+}
+
+// ---- allocation ---------------------------------------------------------------------------------
+
+static heap_ref alloc_small(nonmoving_heap *heap, nm_thread *thread, size_t ref_count,
+                            size_t byte_count) {
+  const size_t size = ref_count * sizeof(heap_ref) + byte_count;
+  const bool tiny = ref_count == 0 && size <= NM_TINY_BYTES;
+  const unsigned class = tiny ? NM_TINY_CLASS : nm_class_of(size);
+  const unsigned span_class = 2 * class + (ref_count == 0);
+  nonmoving_run *const run = &thread->hot.runs[span_class];
+  if (run->next == run->limit && !refill(heap, thread, span_class)) {
+    nm_cycle_run(heap, thread, NM_REASON_FAILED);
+    if (!refill(heap, thread, span_class)) return HEAP_NULL;
+  }
+  const uintptr_t object = run->next;
+  run->next = object + nm_class_bytes[class];
+  if (ref_count > 0) nm_flag_last_ref(&thread->hot, object, ref_count);
+  if (tiny) thread->hot.tiny = object + NM_TINY_BYTES;
+  hs_track_live((void *)object, size);
+  if (heap->config.stress) run->limit = run->next; // the next allocation comes here again
+  return (heap_ref){object};
+}
+
+static heap_ref alloc_large(nonmoving_heap *heap, nm_thread *thread, size_t ref_count,
+                            size_t bytes) {
+  const unsigned span_class = 2 * NM_CLASS_LARGE + (ref_count == 0);
+  if (bytes > heap->range_bytes) return HEAP_NULL;
+  const size_t pages = hs_div_up(bytes, NM_PAGE_BYTES);
+  if (nm_cycle_is_due(heap)) nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
+  nm_span *span = nm_span_alloc(heap, thread, span_class, pages);
+  if (!span) {
+    nm_cycle_run(heap, thread, NM_REASON_FAILED);
+    span = nm_span_alloc(heap, thread, span_class, pages);
+    if (!span) return HEAP_NULL;
+  }
+  void *const object = (void *)nm_span_base(heap, span);
+  hs_track_live(object, bytes);
+  if (span->needs_zero) memset(object, 0, bytes); // no lock is held
+  span->ref_count = ref_count;
+  span->free_index = span->live_count = 1;
+  nm_central_count(&heap->centrals[span_class], 1, 0);
+  hs_add_relaxed(&heap->large_mallocs_bytes, (uint64_t)nm_span_bytes(span));
+  hs_add_relaxed(&heap->live_bytes, (uint64_t)nm_span_bytes(span));
+  nm_central_put(heap, span);
+  return (heap_ref){(uintptr_t)object};
+}
+
+heap_ref nonmoving_alloc_slow(nonmoving_thread *hot, size_t ref_count, size_t byte_count) {
+  nm_thread *const thread = nm_thread_checked(hot);
+  nonmoving_heap *const heap = thread->heap;
+  hs_poll(&hot->base);
+  if (heap->config.stress) nm_cycle_run(heap, thread, NM_REASON_FORCED);
+  size_t ref_bytes, size;
+  if (!hs_mul_fits(ref_count, sizeof(heap_ref), &ref_bytes) ||
+      !hs_add_fits(ref_bytes, byte_count, &size))
+    return HEAP_NULL;
+  if (size > NM_MAX_SMALL_BYTES) return alloc_large(heap, thread, ref_count, size);
+  return alloc_small(heap, thread, ref_count, byte_count);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Per span class: the spans that no thread holds, by how full they are and whether they are swept.
+// A thread that needs a span tries, as in Go's mcentral: a swept partial one; up to a hundred unswept
+// ones, swept on the way; a new one.
+#include "allocators/base/assert.h"
+#include "nonmoving/nm_internal.h"
+
+// Bounds the time of one refill; the space it may cost is one new span where a hundred full ones were
+// looked at, that is 1 % (Go 1.16+, mcentral.go).
+enum { SWEEP_BUDGET_SPANS = 100 };
+
+static unsigned swept_index(const nonmoving_heap *heap) {
+  return hs_load_relaxed(&heap->sweepgen) / 2 % 2; // fixed between two safepoints
+}
+
+static void list_push(nm_central *central, unsigned list, nm_span *span) {
+  nm_list *const into = &central->lists[list];
+  span->list = (uint8_t)list;
+  span->next = NULL;
+  span->previous = into->tail;
+  if (into->tail)
+    into->tail->next = span;
+  else
+    into->head = span;
+  into->tail = span;
+  hs_store_release(&span->home, (uint32_t)span->span_class + 1); // pairs: take_this_unswept
+}
+
+static void list_remove(nm_central *central, nm_span *span) {
+  nm_list *const from = &central->lists[span->list];
+  if (span->previous)
+    span->previous->next = span->next;
+  else
+    from->head = span->next;
+  if (span->next)
+    span->next->previous = span->previous;
+  else
+    from->tail = span->previous;
+  span->next = span->previous = NULL;
+  hs_store_relaxed(&span->home, 0u);
+}
+
+static nm_span *pop(nm_central *central, unsigned list) {
+  hs_mutex_lock(&central->lock);
+  nm_span *const span = central->lists[list].head;
+  if (span) list_remove(central, span);
+  hs_mutex_unlock(&central->lock);
+  return span;
+}
+
+static bool span_is_full(const nm_span *span) { return span->live_count == nm_span_objects(span); }
+
+nm_span *nm_central_take(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
+  nm_central *const central = &heap->centrals[span_class];
+  const unsigned swept = swept_index(heap);
+  nm_span *span = pop(central, NM_LIST_PARTIAL + swept);
+  if (span) return span;
+  if (!nm_sweep_is_done(heap)) {
+    for (unsigned budget = SWEEP_BUDGET_SPANS; budget > 0; budget--) {
+      span = nm_central_take_unswept(heap, span_class);
+      if (!span) break;
+      (void)nm_sweep_span(heap, span, true);
+      if (!span_is_full(span)) return span;
+      nm_central_put(heap, span);
+    }
+  }
+  return nm_span_alloc(heap, thread, span_class, nm_classes[span_class >> 1].pages);
+}
+
+void nm_central_put(nonmoving_heap *heap, nm_span *span) {
+  HS_ASSERT(span->sweepgen == hs_load_relaxed(&heap->sweepgen));
+  nm_central *const central = &heap->centrals[span->span_class];
+  const unsigned list = (span_is_full(span) ? NM_LIST_FULL : NM_LIST_PARTIAL) + swept_index(heap);
+  hs_mutex_lock(&central->lock);
+  list_push(central, list, span);
+  hs_mutex_unlock(&central->lock);
+}
+
+nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned span_class) {
+  nm_central *const central = &heap->centrals[span_class];
+  const unsigned unswept = 1 - swept_index(heap);
+  nm_span *const span = pop(central, NM_LIST_PARTIAL + unswept);
+  return span ? span : pop(central, NM_LIST_FULL + unswept);
+}
+
+bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span, unsigned span_class) {
+  nm_central *const central = &heap->centrals[span_class];
+  hs_mutex_lock(&central->lock);
+  // home is this central's number only while the span is on one of its lists, which is so under its
+  // lock; the struct may have been freed and used again since the caller saw it.
+  const bool ours = hs_load_acquire(&span->home) == span_class + 1 && // pairs: list_push
+                    span->list % 2 != swept_index(heap);
+  if (ours) list_remove(central, span);
+  hs_mutex_unlock(&central->lock);
+  return ours;
+}
+
+void nm_central_count(nm_central *central, uint64_t mallocs, uint64_t frees) {
+  hs_mutex_lock(&central->lock);
+  central->mallocs_count += mallocs;
+  central->frees_count += frees;
+  hs_mutex_unlock(&central->lock);
+}

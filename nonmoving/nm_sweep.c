@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// Sweeping: the mark bits of the last cycle become the alloc bits, the old alloc bits are cleared for
+// the next cycle's marks. No object is touched and no free list is built. Spans are swept when a thread
+// wants their class (nm_central.c), when pages are wanted (here), and all before the next cycle.
+#include <string.h>
+
+#include "allocators/base/assert.h"
+#include "nonmoving/nm_internal.h"
+
+bool nm_sweep_is_done(const nonmoving_heap *heap) {
+  return hs_load_relaxed(&heap->unswept_count) == 0; // a hint: every span is guarded by its lock
+}
+
+// Overwrite or poison the slots that died, so that a stale reference shows.
+static void bury(nonmoving_heap *heap, const nm_span *span, const uint64_t *alloc,
+                 const uint64_t *marks) {
+  const size_t slot_bytes = nm_span_slot_bytes(span);
+  for (unsigned i = 0; i < nm_span_objects(span); i++) {
+    if (nm_bit_is_set(marks, i) || !(i < span->free_index || nm_bit_is_set(alloc, i))) continue;
+    char *const slot = (char *)nm_span_base(heap, span) + i * slot_bytes;
+    if (heap->config.stress) {
+      hs_track_live(slot, slot_bytes);
+      memset(slot, HS_TRACK_DEAD_BYTE, slot_bytes);
+    }
+    hs_track_free(slot, slot_bytes);
+  }
+}
+
+static unsigned count_marks(const nonmoving_heap *heap, const nm_span *span, const uint64_t *alloc,
+                            const uint64_t *marks) {
+  const unsigned words = nm_span_words(span);
+  unsigned live = 0;
+  for (unsigned w = 0; w < words; w++) {
+    const uint64_t zombies = marks[w] & ~(alloc[w] | nm_bits_range_mask(w, 0, span->free_index));
+    HS_REQUIRE(zombies == 0, "a reference to a free slot was found: object %u of %zu bytes at %p",
+               w * 64 + hs_ctz64(zombies), nm_span_slot_bytes(span),
+               (void *)nm_span_base(heap, span));
+    live += hs_popcount64(marks[w]);
+  }
+  return live;
+}
+
+bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
+  const uint32_t sweepgen = hs_load_relaxed(&heap->sweepgen); // fixed between two safepoints
+  HS_ASSERT(span->sweepgen + 2 == sweepgen);
+  uint64_t *const alloc = nm_span_alloc_bits(heap, span);
+  const uint64_t *const marks = nm_span_bitmap(heap, span, sweepgen);
+  const unsigned live = count_marks(heap, span, alloc, marks);
+  const unsigned freed = span->live_count - live;
+  if (freed > 0 && (HS_TRACK_ASAN || heap->config.stress)) bury(heap, span, alloc, marks);
+
+  memset(alloc, 0, nm_span_words(span) * sizeof(uint64_t));
+  span->free_index = 0;
+  span->live_count = (uint16_t)live;
+  span->sweepgen = sweepgen; // exchanges the bitmaps (I-nm-5)
+  if (freed > 0) {
+    span->needs_zero = true;
+    nm_central_count(&heap->centrals[span->span_class], 0, freed);
+    if (nm_span_size_class(span) == NM_CLASS_LARGE)
+      hs_add_relaxed(&heap->large_frees_bytes, nm_span_bytes(span));
+  }
+  hs_sub_relaxed(&heap->unswept_count, 1u);
+  if (live > 0 || keep) return true;
+  nm_span_free(heap, span);
+  return false;
+}
+
+uint64_t nm_sweep_all(nonmoving_heap *heap) {
+  uint64_t swept = 0;
+  for (unsigned c = 0; c < NM_SPAN_CLASS_COUNT && !nm_sweep_is_done(heap); c++) {
+    for (nm_span *span; (span = nm_central_take_unswept(heap, c)) != NULL; swept++)
+      if (nm_sweep_span(heap, span, false)) nm_central_put(heap, span);
+  }
+  return swept;
+}
+
+// ---- reclaiming pages ---------------------------------------------------------------------------
+
+// The next span at or after *page, below end, that is in use and has no mark; advances *page past it.
+static nm_span *next_unmarked(nonmoving_heap *heap, size_t *page, size_t end,
+                              unsigned *span_class) {
+  nm_span *span = NULL;
+  hs_mutex_lock(&heap->lock);
+  while (*page < end) {
+    const uint64_t candidates = (heap->in_use[*page / 64] & ~heap->marked[*page / 64]) &
+                                ~hs_low_mask((unsigned)(*page % 64));
+    if (candidates == 0) {
+      *page = hs_align_down(*page, 64) + 64;
+      continue;
+    }
+    const size_t found = hs_align_down(*page, 64) + hs_ctz64(candidates);
+    span = heap->entries[found].span;
+    *span_class = span->span_class;
+    *page = found + 1;
+    break;
+  }
+  hs_mutex_unlock(&heap->lock);
+  return span;
+}
+
+static size_t grown_pages(nonmoving_heap *heap) {
+  hs_mutex_lock(&heap->lock);
+  const size_t pages = heap->grown_pages;
+  hs_mutex_unlock(&heap->lock);
+  return pages;
+}
+
+// Take up to `wanted` pages of credit that an earlier reclaimer left.
+static size_t take_credit(nonmoving_heap *heap, size_t wanted) {
+  uint64_t credit = hs_load_relaxed(&heap->reclaim_credit);
+  while (credit > 0) {
+    const uint64_t taken = hs_min_u64(credit, wanted);
+    if (hs_cas_relaxed(&heap->reclaim_credit, &credit, credit - taken)) return (size_t)taken;
+  }
+  return 0;
+}
+
+void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages) {
+  size_t reclaimed = take_credit(heap, npages);
+  while (reclaimed < npages && !nm_sweep_is_done(heap)) {
+    size_t page = (size_t)hs_add_relaxed(&heap->reclaim_page, NM_CHUNK_PAGES);
+    if (page >= grown_pages(heap)) return;
+    const size_t end = page + NM_CHUNK_PAGES;
+    unsigned span_class;
+    for (nm_span *span; (span = next_unmarked(heap, &page, end, &span_class)) != NULL;) {
+      if (!nm_central_take_this_unswept(heap, span, span_class)) continue;
+      const size_t pages = span->page_count;
+      if (nm_sweep_span(heap, span, false))
+        nm_central_put(heap, span);
+      else
+        reclaimed += pages;
+    }
+  }
+  if (reclaimed > npages) hs_add_relaxed(&heap->reclaim_credit, (uint64_t)(reclaimed - npages));
+}

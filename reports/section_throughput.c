@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// Work done per time: churn, bintrees, and the micro-costs of alloc.
+#include <math.h>
+#include <string.h>
+
+#include "reports/report_parts.h"
+
+// ---- churn and bintrees -------------------------------------------------------------------------
+
+// One row per group: a value, its ratio to nonmoving, CPU time.
+static void rate_table(report *r, const scenario *s, measure what, number_show *show,
+                       const char *head) {
+  const char *const heads[] = {"row", head, "ratio to nonmoving", "CPU time", "peak RSS, MiB"};
+  const group *reference = scenario_group(s, "nonmoving", "");
+  table t = table_begin(&r->out, "lrrrr", heads);
+  run_counts counts = {0};
+  for (size_t i = 0; i < s->count; i++) {
+    const group *g = &s->groups[i];
+    const estimate value = measure_estimate(r->memory, g, what);
+    if (!value.n) continue;
+    run_counts_add(&counts, value.n);
+    const estimate ratio = measure_ratio(r->memory, g, reference, what);
+    const estimate cpu = measure_estimate(r->memory, g, (measure){NULL, "timed_cpu_ns", NULL});
+    const estimate rss = measure_estimate(r->memory, g, (measure){NULL, "peak_rss_bytes", NULL});
+    table_cell(&t, group_label(g));
+    table_cell(&t, show_estimate(r->memory, value, show));
+    table_cell(&t, show_estimate(r->memory, ratio, show_ratio));
+    table_cell(&t, show_estimate(r->memory, cpu, show_ns));
+    table_cell(&t, show_estimate(r->memory, rss, show_mib));
+  }
+  table_end(&t);
+  report_caption(r, counts);
+}
+
+static void floor_line(report *r) {
+  const scenario *s;
+  for (size_t n = 0; (s = scenario_of(&r->set, "churn", n)); n++) {
+    if (!(scenario_number(s, "noalloc") > 0)) continue;
+    for (size_t i = 0; i < s->count; i++) {
+      const estimate ops =
+          measure_estimate(r->memory, &s->groups[i], (measure){NULL, "ops_per_s", NULL});
+      const estimate worst =
+          measure_estimate(r->memory, &s->groups[i], (measure){NULL, "op_max_ns", NULL});
+      if (!ops.n) continue;
+      text_format(&r->out,
+                  "Floor of the machine (`noalloc=1`: the same loop reuses its node, on %s): %s, "
+                  "worst operation %s; %s.\n\n",
+                  group_label(&s->groups[i]), show_estimate(r->memory, ops, show_rate),
+                  worst.n ? show_estimate(r->memory, worst, show_ns) : "not measured",
+                  arena_format(r->memory, "n = %zu", ops.n));
+    }
+  }
+}
+
+static void rate_section(report *r, const char *workload, measure what, number_show *show,
+                         const char *head) {
+  const scenario *s = scenario_main(&r->set, workload);
+  text_format(&r->out, "### Throughput of `%s`\n\n", workload);
+  if (!s) {
+    report_missing(r, arena_format(r->memory, "no record of `%s`", workload));
+    return;
+  }
+  text_format(&r->out, "%s\n\n", scenario_phrase(r, s));
+  rate_table(r, s, what, show, head);
+}
+
+// ---- alloc --------------------------------------------------------------------------------------
+
+typedef struct alloc_case {
+  const char *key, *words;
+} alloc_case;
+
+static const alloc_case alloc_cases[] = {
+    {"imm16_ns", "16 B garbage, dying at once"},
+    {"pair16_ns", "allocate and drop 16 B"},
+    {"pair64_ns", "allocate and drop 64 B"},
+    {"pair256_ns", "allocate and drop 256 B"},
+    {"pair1024_ns", "allocate and drop 1024 B"},
+    {"pair8192_ns", "allocate and drop 8192 B"},
+    {"batch16_ns", "2^20 x 16 B, then dropped"},
+    {"deref_ns", "dereference"},
+    {"load_ns", "load a reference"},
+    {"store_ns", "store a reference"},
+};
+enum { ALLOC_CASES = sizeof alloc_cases / sizeof *alloc_cases };
+
+// A case may have been run by itself: the scenario of `alloc` with most rows that measured it.
+static const scenario *alloc_scenario(report *r, const char *key) {
+  const scenario *best = NULL, *s;
+  size_t most = 0;
+  for (size_t n = 0; (s = scenario_of(&r->set, "alloc", n)); n++) {
+    size_t rows = 0;
+    for (size_t i = 0; i < s->count; i++)
+      rows += measure_sample(r->memory, &s->groups[i], (measure){NULL, key, NULL}).count > 0;
+    if (rows > most) most = rows, best = s;
+  }
+  return best;
+}
+
+static const group *alloc_group(report *r, const char *key, const char *heap, const char *variant) {
+  const scenario *s = alloc_scenario(r, key);
+  return s ? report_group(r, s, heap, variant) : NULL;
+}
+
+static void alloc_table(report *r) {
+  const char *shown[16], *heads[18] = {"ns per object or access"};
+  char align[20] = "l";
+  size_t count = 0;
+  for (size_t h = 0; h < report_row_count; h++) {
+    bool any = false;
+    for (size_t c = 0; c < ALLOC_CASES; c++) {
+      const group *g = alloc_group(r, alloc_cases[c].key, report_rows[h].heap, "");
+      any |= measure_sample(r->memory, g, (measure){NULL, alloc_cases[c].key, NULL}).count > 0;
+    }
+    if (!any) continue;
+    heads[count + 1] = shown[count] = report_rows[h].heap;
+    align[++count] = 'r';
+  }
+  align[count + 1] = 0;
+  table t = table_begin(&r->out, align, heads);
+  run_counts counts = {0};
+  for (size_t c = 0; c < ALLOC_CASES; c++) {
+    if (!alloc_scenario(r, alloc_cases[c].key)) continue;
+    table_cell(&t, alloc_cases[c].words);
+    for (size_t h = 0; h < count; h++) {
+      const estimate e =
+          measure_estimate(r->memory, alloc_group(r, alloc_cases[c].key, shown[h], ""),
+                           (measure){NULL, alloc_cases[c].key, NULL});
+      run_counts_add(&counts, e.n);
+      table_cell(&t, show_median(r->memory, e, show_ns_fixed));
+    }
+  }
+  table_end(&t);
+  text_format(&r->out,
+              "Medians, %s per cell; collection included. Intervals and ratios of the two "
+              "heaps are in the next table.\n\n",
+              run_counts_text(r->memory, counts));
+}
+
+static void alloc_ratio_table(report *r) {
+  static const char *const heads[] = {"case",
+                                      "nonmoving, ns",
+                                      "compact, ns",
+                                      "compact / nonmoving",
+                                      "nonmoving outline / inline",
+                                      "compact outline / inline"};
+  text_add(&r->out, "<details><summary>Intervals, ratios, and what inlining gives</summary>\n\n");
+  table t = table_begin(&r->out, "lrrrrr", heads);
+  for (size_t c = 0; c < ALLOC_CASES; c++) {
+    const char *key = alloc_cases[c].key;
+    const measure what = {NULL, key, NULL};
+    const group *nm = alloc_group(r, key, "nonmoving", ""),
+                *cp = alloc_group(r, key, "compact", "");
+    if (!nm && !cp) continue;
+    table_cell(&t, alloc_cases[c].words);
+    table_cell(&t, show_estimate(r->memory, measure_estimate(r->memory, nm, what), show_ns_fixed));
+    table_cell(&t, show_estimate(r->memory, measure_estimate(r->memory, cp, what), show_ns_fixed));
+    table_cell(&t, show_estimate(r->memory, measure_ratio(r->memory, cp, nm, what), show_ratio));
+    table_cell(&t,
+               show_estimate(
+                   r->memory,
+                   measure_ratio(r->memory, alloc_group(r, key, "nonmoving", "outline"), nm, what),
+                   show_ratio));
+    table_cell(&t, show_estimate(r->memory,
+                                 measure_ratio(r->memory, alloc_group(r, key, "compact", "outline"),
+                                               cp, what),
+                                 show_ratio));
+  }
+  table_end(&t);
+  text_add(&r->out, "</details>\n\n");
+}
+
+void section_throughput(report *r) {
+  text_add(&r->out, "## Throughput\n\n");
+  rate_section(r, "churn", (measure){NULL, "ops_per_s", NULL}, show_rate, "operations");
+  floor_line(r);
+  rate_section(r, "bintrees", (measure){NULL, "timed_wall_ns", NULL}, show_ns, "wall time");
+  text_add(&r->out, "### Cost of one allocation, one access\n\n");
+  if (!scenario_of(&r->set, "alloc", 0)) {
+    report_missing(r, "no record of `alloc`");
+    return;
+  }
+  alloc_table(r);
+  alloc_ratio_table(r);
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// The default comparison: what is in it, and that it adapts to what is built.
+#include "harness/plan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char workloads[] =
+    "{\"workloads\":[{\"name\":\"seed_array\"},{\"name\":\"seed_pointers\"},"
+    "{\"name\":\"seed_pathological\"},{\"name\":\"seed_copy\"},{\"name\":\"seed_step\"},"
+    "{\"name\":\"churn\"},{\"name\":\"bintrees\"},{\"name\":\"alloc\"},{\"name\":\"service\"}]}";
+
+static run_catalogue catalogue;
+
+static int set_up(void **state) {
+  (void)state;
+  static const char *const names[] = {"nonmoving", "compact", "bdwgc", "mimalloc",
+                                      "libc",      "go",      "model"};
+  for (size_t i = 0; i < 7; i++) {
+    catalogue_heap *heap = &catalogue.heaps[catalogue.count++];
+    heap->name = (char *)names[i];
+    heap->program = "/run";
+    heap->outline = i < 2 ? "/run_outline" : NULL;
+    heap->about = json_loads(
+        strcmp(names[i], "model") == 0 ? "{\"workloads\":[{\"name\":\"seed_array\"}]}" : workloads,
+        0, NULL);
+  }
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  for (size_t i = 0; i < catalogue.count; i++) json_decref(catalogue.heaps[i].about);
+  return 0;
+}
+
+static size_t count_jobs(const job_list *list, const char *workload, const char *heap,
+                         const char *variant, const char *setting) {
+  size_t count = 0;
+  for (size_t i = 0; i < list->count; i++) {
+    const run_job *job = &list->jobs[i];
+    bool has = !setting;
+    for (size_t s = 0; s < job->set_count; s++) has |= setting && !strcmp(job->sets[s], setting);
+    count += has && !strcmp(job->workload, workload) && !strcmp(job->heap, heap) &&
+             !strcmp(job->variant, variant);
+  }
+  return count;
+}
+
+static void test_first_block_holds_every_question(void **state) {
+  (void)state;
+  static const char *const heaps[] = {"nonmoving", "compact", "bdwgc", "mimalloc", "libc", "go"};
+  static const char *const names[] = {"seed_array", "seed_pointers", "seed_pathological",
+                                      "seed_copy",  "bintrees",      "alloc"};
+  for (int quick = 0; quick < 2; quick++) {
+    job_list list = {.jobs = NULL};
+    plan_block(&catalogue, quick, 1, 0, &list);
+    for (size_t h = 0; h < 6; h++) {
+      for (size_t w = 0; w < 6; w++)
+        assert_int_equal(count_jobs(&list, names[w], heaps[h], "", NULL), 1);
+      static const char *const steps[] = {"step=128", "step=256", "step=512", "step=1024",
+                                          "step=2048"};
+      for (size_t s = 0; s < 5; s++)
+        assert_int_equal(count_jobs(&list, "seed_step", heaps[h], "", steps[s]), 1);
+      assert_int_equal(count_jobs(&list, "service", heaps[h], "", "mitigation=none"), 1);
+    }
+    assert_int_equal(count_jobs(&list, "churn", "libc", "", "noalloc=1"), 1);
+    assert_int_equal(count_jobs(&list, "seed_pathological", "bdwgc", "stock", NULL), 1);
+    assert_int_equal(count_jobs(&list, "alloc", "compact", "outline", NULL), 1);
+    assert_int_equal(count_jobs(&list, "service", "compact", "", "mitigation=separate"), 1);
+    assert_int_equal(count_jobs(&list, "service", "libc", "", "mitigation=separate"), 0);
+    assert_int_equal(count_jobs(&list, "seed_array", "model", "", NULL), 1);
+    assert_int_equal(count_jobs(&list, "seed_copy", "model", "", NULL), 0); // it does not know it
+    job_list_free(&list);
+  }
+}
+
+static void test_later_blocks_repeat_timed_rows_only(void **state) {
+  (void)state;
+  job_list list = {.jobs = NULL};
+  plan_block(&catalogue, false, 1, 3, &list);
+  assert_true(list.count > 0);
+  assert_int_equal(count_jobs(&list, "seed_array", "libc", "", NULL), 0);
+  assert_int_equal(count_jobs(&list, "bintrees", "libc", "", NULL), 1);
+  for (size_t i = 0; i < list.count; i++) assert_int_equal(list.jobs[i].block, 3);
+  job_list_free(&list);
+}
+
+static void test_no_job_is_planned_twice(void **state) {
+  (void)state;
+  job_list list = {.jobs = NULL};
+  plan_block(&catalogue, false, 1, 0, &list);
+  for (size_t i = 0; i < list.count; i++) {
+    char *key = job_key(&list.jobs[i]);
+    for (size_t j = i + 1; j < list.count; j++) {
+      char *other = job_key(&list.jobs[j]);
+      assert_string_not_equal(key, other);
+      free(other);
+    }
+    free(key);
+  }
+  job_list_free(&list);
+}
+
+static void test_missing_heaps_and_outlines_leave_no_jobs(void **state) {
+  (void)state;
+  run_catalogue small = {.count = 1};
+  small.heaps[0] = catalogue.heaps[0];
+  small.heaps[0].outline = NULL;
+  job_list list = {.jobs = NULL};
+  plan_block(&small, true, 1, 0, &list);
+  for (size_t i = 0; i < list.count; i++) {
+    assert_string_equal(list.jobs[i].heap, "nonmoving");
+    assert_string_not_equal(list.jobs[i].variant, "outline");
+  }
+  job_list_free(&list);
+}
+
+static void test_processes_are_plain_runs(void **state) {
+  (void)state;
+  job_list list = {.jobs = NULL};
+  plan_processes(&catalogue, false, 1, &list);
+  assert_int_equal(count_jobs(&list, "seed_pathological", "compact", "", NULL), 1);
+  assert_int_equal(count_jobs(&list, "bintrees", "go", "", NULL), 1);
+  for (size_t i = 0; i < list.count; i++) {
+    assert_string_not_equal(list.jobs[i].heap, "model");
+    assert_false(list.jobs[i].map);
+    assert_int_equal(list.jobs[i].sample_ms, 0);
+  }
+  job_list_free(&list);
+}
+
+static void test_promised_time_leaves_a_margin(void **state) {
+  (void)state;
+  assert_true(plan_limits_of(true).budget_s < 60);
+  assert_true(plan_limits_of(false).budget_s < 180);
+  assert_true(plan_limits_of(true).blocks >= 3);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_first_block_holds_every_question),
+      cmocka_unit_test(test_later_blocks_repeat_timed_rows_only),
+      cmocka_unit_test(test_no_job_is_planned_twice),
+      cmocka_unit_test(test_missing_heaps_and_outlines_leave_no_jobs),
+      cmocka_unit_test(test_processes_are_plain_runs),
+      cmocka_unit_test(test_promised_time_leaves_a_margin),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
