@@ -116,40 +116,52 @@ static bool report_take(void *context, const run_job *job, json_t *record) {
   return false;
 }
 
-// Whole-process times: as many runs as fit the time set aside, judged by a first pass of one.
+// Whether an interrupted report has the whole-process times already; they are appended together.
+static bool report_has_processes(const json_t *finished) {
+  size_t index;
+  json_t *record;
+  json_array_foreach(finished, index, record) {
+    if (strcmp(job_text(record, "workload"), "process_time") == 0) return true;
+  }
+  return false;
+}
+
+// As many runs as fit `left_s`, judged by a first pass of one. NULL: see hyperfine_run.
+static json_t *report_time_processes(report_state *state, const job_list *list, double left_s,
+                                     char *error) {
+  const uint64_t begin_ns = hs_os_now_ns();
+  json_t *records = hyperfine_run(list, state->catalogue, 1, 0, error, HYPERFINE_ERROR_BYTES);
+  const double pass_s = (double)(hs_os_now_ns() - begin_ns) / 1e9;
+  const double fit = pass_s > 0 ? left_s / pass_s - 1 : 1;
+  const int64_t most = state->limits.process_runs;
+  const int64_t runs = fit >= (double)most ? most : (int64_t)fit;
+  if (!records || runs <= 1) return records;
+  json_decref(records);
+  return hyperfine_run(list, state->catalogue, runs, 0, error, HYPERFINE_ERROR_BYTES);
+}
+
 static schedule_result report_processes(report_state *state) {
+  const plan_limits *limits = &state->limits;
+  double left_s = limits->budget_s - limits->reserve_s - report_spent_s(state);
+  if (left_s > limits->process_s || state->arguments->blocks > 0) left_s = limits->process_s;
+  if (report_has_processes(state->finished)) return SCHEDULE_OK;
+  progress_job(&state->progress, "whole-process times (hyperfine)");
   job_list list = {.jobs = NULL};
   plan_processes(state->catalogue, state->arguments->quick, (uint64_t)state->arguments->seed,
                  &list);
-  // Done before the interruption? One key tells: they are appended together.
-  char error[HYPERFINE_ERROR_BYTES];
-  schedule_result result = SCHEDULE_OK;
-  size_t index;
+  char error[HYPERFINE_ERROR_BYTES] = "the other runs took all the time";
   json_t *record, *records = NULL;
-  json_array_foreach(state->finished, index, record) {
-    if (strcmp(job_text(record, "workload"), "process_time") == 0) goto free_list;
-  }
-  progress_job(&state->progress, "whole-process times (hyperfine)");
-  const uint64_t begin_ns = hs_os_now_ns();
-  records = hyperfine_run(&list, state->catalogue, 1, 0, error, sizeof error);
-  const double pass_s = (double)(hs_os_now_ns() - begin_ns) / 1e9;
-  const double fit = (state->limits.process_s - pass_s) / (pass_s > 0 ? pass_s : 1);
-  int64_t runs = fit < 1 ? 1 : (int64_t)fit;
-  if (runs > state->limits.process_runs) runs = state->limits.process_runs;
-  if (records && runs > 1) {
-    json_decref(records);
-    records = hyperfine_run(&list, state->catalogue, runs, 0, error, sizeof error);
-  }
-  if (!records && !error[0]) result = SCHEDULE_INTERRUPTED;
-  if (!records && error[0]) {
+  if (list.count > 0 && left_s > 0) records = report_time_processes(state, &list, left_s, error);
+  schedule_result result = SCHEDULE_OK;
+  if (!records && list.count > 0) {
+    if (!error[0]) result = SCHEDULE_INTERRUPTED;
     progress_clear(&state->progress);
-    cli_error("no whole-process times in this report: %s", error);
+    if (error[0]) cli_error("no whole-process times in this report: %s", error);
   }
+  size_t index;
   json_array_foreach(records, index, record) {
-    if (!report_take(state, NULL, record)) result = SCHEDULE_STOPPED;
-    if (result == SCHEDULE_STOPPED) break;
+    if (result == SCHEDULE_OK && !report_take(state, NULL, record)) result = SCHEDULE_STOPPED;
   }
-free_list:
   json_decref(records);
   job_list_free(&list);
   return result;

@@ -86,7 +86,7 @@ static map_totals pages_total(const json_t *pages) {
   size_t i;
   const json_t *page;
   json_array_foreach(pages, i, page) {
-    const double bytes = json_number_value(json_array_get(page, 1));
+    const double bytes = fmax(0, json_number_value(json_array_get(page, 1)));
     t.bytes += bytes;
     const json_int_t flags = json_integer_value(json_array_get(page, 2));
     if (!(flags & MAP_FLAG_RESIDENT)) continue;

@@ -74,13 +74,13 @@ void section_failures(report *r) {
     text_add(&r->out, "**The checksums above disagree: these runs computed something else, and "
                       "their numbers must not be compared.**\n\n");
   absent_rows(r);
-  text_add(
-      &r->out,
-      "## Reproduce\n\n"
-      "```sh\n"
-      "./heapduel report -o out/again                        # run the default comparison\n"
-      "./heapduel report --records records.jsonl -o out/same # render these records again\n"
-      "```\n\n"
-      "Rendering is pure: the same records give the same bytes. The records of this report are "
-      "in `records.jsonl` beside it, the points of every figure in `figures/*.csv`.\n");
+  text_add(&r->out,
+           "## Reproduce\n\n"
+           "```sh\n"
+           "./heapduel report -o out/again                        # run the default comparison\n"
+           "./heapduel report --records records.jsonl -o out/same # render these records again\n"
+           "```\n\n"
+           "Rendering is pure: the same records give the same bytes. The points of every figure "
+           "are in `figures/*.csv`; `heapduel report` keeps the records "
+           "beside its report as `records.jsonl`.\n");
 }

@@ -81,4 +81,8 @@ void section_maps(report *r) {
   text_add(&r->out, "![Page occupancy maps of both heaps at stages (2) and (3) of Example 3; "
                     "the table below counts the same pages.](figures/page_maps.svg)\n\n");
   occupancy_table(r, panels, count);
+  text_add(&r->out,
+           "The map shows the pages that a heap hands out, and those of its tables that lie "
+           "among them (the handle table of compact). All metadata is counted in \"Point "
+           "(3) in full\" above.\n\n");
 }

@@ -85,9 +85,15 @@ static void memory_of(report *r, const char *workload, const char *title) {
   text_format(&r->out, "%s\n\n", scenario_phrase(r, s));
   chart_series *series = arena_alloc(r->memory, s->count * sizeof *series);
   size_t count = 0;
+  const char *undrawn = "";
   for (size_t i = 0; i < s->count; i++) {
-    const json_t *samples = group_is_plain(&s->groups[i]) ? group_series(&s->groups[i]) : NULL;
-    if (samples) series[count++] = series_make(r, &s->groups[i], samples);
+    if (!group_is_plain(&s->groups[i])) continue;
+    const json_t *samples = group_series(&s->groups[i]);
+    if (samples)
+      series[count++] = series_make(r, &s->groups[i], samples);
+    else
+      undrawn = arena_format(r->memory, "%s%s%s", undrawn, *undrawn ? ", " : "",
+                             group_label(&s->groups[i]));
   }
   if (count) {
     const chart_panel panel = {title,
@@ -105,6 +111,7 @@ static void memory_of(report *r, const char *workload, const char *title) {
     text_add(&r->out,
              "One run per row is drawn: the first completed one. A fall at the end is the last "
              "stage, which collects and gives back.\n\n");
+    if (*undrawn) text_format(&r->out, "Rows without samples, not drawn: %s.\n\n", undrawn);
   } else {
     report_missing(r, "memory over time (no record has a series)");
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The first screen: the question, the verdict, and every row at one glance.
+#include <math.h>
 #include <string.h>
 
 #include "reports/report_parts.h"
@@ -76,8 +77,57 @@ static void verdict(report *r) {
   text_format(
       &r->out,
       "Ratios are taken block by block, n of them, then the median. \"neither\": the bracket "
-      "of the ratio includes 1, or its median is within %s of 1.\n\n",
+      "of the ratio includes 1, or its median is within %s of 1. Below six blocks a name means "
+      "\"in every block\" and "
+      "no more.\n\n",
       show_percent(r->memory, report_threshold));
+}
+
+// ---- in short -----------------------------------------------------------------------------------
+
+typedef struct both {
+  const char *nonmoving, *compact; // NULL: not measured
+} both;
+
+static both both_of(report *r, const char *workload, measure what, number_show *show) {
+  const scenario *s = scenario_main(&r->set, workload);
+  const estimate nm = measure_estimate(r->memory, scenario_group(s, "nonmoving", ""), what);
+  const estimate cp = measure_estimate(r->memory, scenario_group(s, "compact", ""), what);
+  return (both){show_median(r->memory, nm, show), show_median(r->memory, cp, show)};
+}
+
+static bool both_there(both b) { return b.nonmoving && b.compact; }
+
+// Each line only when all of its numbers were measured.
+static void in_short(report *r) {
+  const scenario *seed = scenario_main(&r->set, "seed_pathological");
+  const both left =
+      both_of(r, "seed_pathological", (measure){"3", "footprint_bytes", "1"}, show_mib_unit);
+  const both peak =
+      both_of(r, "seed_pathological", (measure){"3", "peak_footprint_bytes", NULL}, show_mib_unit);
+  const both pause = both_of(r, "churn", (measure){NULL, "pause_max_ns", NULL}, show_ns);
+  const both worst = both_of(r, "churn", (measure){NULL, "op_max_ns", NULL}, show_ns);
+  const both rate = both_of(r, "churn", (measure){NULL, "ops_per_s", NULL}, show_rate);
+  const both garbage = both_of(r, "alloc", (measure){NULL, "imm16_ns", NULL}, show_ns);
+  const size_t before = r->out.length;
+  if (both_there(left) && both_there(peak) && !isnan(scenario_number(seed, "step")))
+    text_format(&r->out,
+                "- **Memory.** When one object in %s is kept, `nonmoving` holds on to %s above its "
+                "baseline and `compact` to %s, handle table and all metadata included. At their "
+                "peaks before that `nonmoving` took %s and `compact` %s.\n",
+                show_integer(r->memory, scenario_number(seed, "step")), left.nonmoving,
+                left.compact, peak.nonmoving, peak.compact);
+  if (both_there(pause) && both_there(worst))
+    text_format(&r->out,
+                "- **Pauses.** On `churn` the longest pause is %s on `nonmoving` and %s on "
+                "`compact`; the worst operation that the program itself saw took %s and %s.\n",
+                pause.nonmoving, pause.compact, worst.nonmoving, worst.compact);
+  if (both_there(rate) && both_there(garbage))
+    text_format(&r->out,
+                "- **Speed.** `churn` runs at %s on `nonmoving` and %s on `compact`; 16 bytes of "
+                "garbage cost %s and %s, collection included.\n",
+                rate.nonmoving, rate.compact, garbage.nonmoving, garbage.compact);
+  if (r->out.length != before) text_add(&r->out, "\n");
 }
 
 // ---- every row ----------------------------------------------------------------------------------
@@ -160,6 +210,7 @@ void section_summary(report *r) {
                         : "; the others are listed under "
                           "[Failures and exclusions](#failures-and-exclusions).\n\n");
   text_add(&r->out, "## Summary\n\n");
+  in_short(r);
   verdict(r);
   every_row(r);
   section_tradeoff(r);

@@ -214,6 +214,16 @@ static void test_hyperfine_is_optional_and_checked(void **state) {
   expect_line("FAKE_HYPERFINE_FAILS=1 PATH=$D/tools $H time good", 2, "Error: no such command");
 }
 
+// ---- doctor -------------------------------------------------------------------------------------
+
+static void test_doctor_is_strict_on_demand(void **state) {
+  (void)state;
+  // The required runners are not in the folder of the fakes.
+  expect("$H doctor", 0, "BAD   nonmoving");
+  expect("$H doctor --strict", 5, "BAD   nonmoving");
+  expect("PATH=$D/gone $H doctor", 0, "apt-get install gnuplot");
+}
+
 // ---- report -------------------------------------------------------------------------------------
 
 static void test_report_never_overwrites(void **state) {
@@ -239,6 +249,19 @@ static void test_interrupted_report_can_go_on(void **state) {
          "grep -c '\"workload\":\"seed_array\"' $D/r3/records.jsonl; "
          "grep -c '\"workload\":\"churn\"' $D/r3/records.jsonl",
          0, "2\n4\n");
+}
+
+static void test_interrupted_report_keeps_whole_lines(void **state) {
+  (void)state;
+  expect("PATH=$D/tools:$PATH\n"
+         "FAKE_WAIT=1 $H report --quick --blocks 1 -o $D/r6 & pid=$!\n"
+         "read -r line <$D/fifo; kill -INT $pid; wait $pid",
+         130, "heapduel report --resume --quick -o");
+  expect("touch $D/r6/records.jsonl; PATH=$D/tools:$PATH\n"
+         "$H report --quick --blocks 1 --resume -o $D/r6 >/dev/null 2>&1 || exit 1\n"
+         "sort $D/r6/records.jsonl | uniq -d | wc -l; grep -c churn $D/r6/records.jsonl; "
+         "grep -c process_time $D/r6/records.jsonl; ls $D/r6",
+         0, "report.md");
 }
 
 static void test_records_are_rendered_again(void **state) {
@@ -272,9 +295,11 @@ int main(void) {
       cmocka_unit_test(test_records_are_appended),
       cmocka_unit_test(test_interrupt_keeps_what_finished),
       cmocka_unit_test(test_hyperfine_is_optional_and_checked),
+      cmocka_unit_test(test_doctor_is_strict_on_demand),
       cmocka_unit_test(test_report_never_overwrites),
       cmocka_unit_test(test_resume_refuses_corrupt_records),
       cmocka_unit_test(test_interrupted_report_can_go_on),
+      cmocka_unit_test(test_interrupted_report_keeps_whole_lines),
       cmocka_unit_test(test_records_are_rendered_again),
       cmocka_unit_test(test_bad_records_leave_no_report),
   };

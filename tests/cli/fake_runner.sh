@@ -26,6 +26,10 @@ done
 record() { # status, more members
   echo "{\"schema\":1,\"workload\":\"$workload\",\"heap\":\"$heap\",\"variant\":\"\",\"params\":{\"n\":$n},\"seed\":1,\"block\":$block,\"status\":\"$1\"$2}"
 }
+if [ "$workload" = churn ] && [ -n "$FAKE_WAIT" ]; then
+  echo running >"$FAKE_FIFO"
+  read -r _ <"$FAKE_FIFO.never"
+fi
 case $workload in
 good | churn | seed_array) record ok ',"checksum":"00000000000000aa"' ;;
 crash) kill -SEGV $$ ;;

@@ -17,8 +17,8 @@ typedef struct answer {
   char *text, error[CHILD_LINE_BYTES];
 } answer;
 
-static answer runner(const char *arguments) {
-  char *script = cli_format("exec %s %s", getenv("RUNNER"), arguments);
+static answer run_program(const char *program, const char *arguments) {
+  char *script = cli_format("exec %s %s", program, arguments);
   char *const argv[] = {"/bin/sh", "-c", script, NULL};
   const child_request request = {.argv = argv, .timeout_ms = 120000}; // a hang fails, not blocks
   child_result result;
@@ -29,13 +29,19 @@ static answer runner(const char *arguments) {
   return got;
 }
 
-static json_t *record_of(const char *arguments, int code) {
-  answer got = runner(arguments);
+static answer runner(const char *arguments) { return run_program(getenv("RUNNER"), arguments); }
+
+static json_t *record_from(const char *program, const char *arguments, int code) {
+  answer got = run_program(program, arguments);
   assert_int_equal(got.code, code);
   json_t *record = json_loads(got.text, 0, NULL);
   assert_true(json_is_object(record));
   free(got.text);
   return record;
+}
+
+static json_t *record_of(const char *arguments, int code) {
+  return record_from(getenv("RUNNER"), arguments, code);
 }
 
 static void test_list_describes_everything(void **state) {
@@ -152,6 +158,74 @@ static void test_series_is_sampled(void **state) {
   json_decref(record);
 }
 
+// ---- the two heaps ------------------------------------------------------------------------------
+
+static json_int_t number(const json_t *object, const char *key) {
+  const json_t *value = json_object_get(object, key);
+  assert_true(json_is_integer(value));
+  return json_integer_value(value);
+}
+
+static void check_collector_record(const char *program) {
+  json_t *record =
+      record_from(program, "--workload bintrees --set depth=12 --set min_heap=64K --map", 0);
+  assert_string_equal(job_text(record, "status"), "ok");
+  const json_t *metrics = json_object_get(record, "metrics");
+  assert_true(number(metrics, "pause_count") > 0);
+  assert_true(number(metrics, "pause_total_ns") >= number(metrics, "pause_max_ns"));
+  assert_true(json_is_true(json_object_get(record, "forced_pauses_excluded")));
+  assert_true(json_array_size(json_object_get(json_object_get(record, "pauses"), "stop")) > 0);
+  const json_t *mmu = json_object_get(record, "mmu");
+  assert_true(json_array_size(mmu) > 0);
+  for (size_t i = 0; i < json_array_size(mmu); i++) {
+    const double fraction = json_number_value(json_array_get(json_array_get(mmu, i), 1));
+    assert_true(fraction >= 0 && fraction <= 1);
+  }
+  assert_int_equal(json_object_size(json_object_get(record, "map")),
+                   json_array_size(json_object_get(record, "stages")));
+  json_decref(record);
+}
+
+static void test_collectors_report_pauses_and_maps(void **state) {
+  (void)state;
+  check_collector_record(getenv("NONMOVING"));
+  check_collector_record(getenv("COMPACT"));
+}
+
+// The promise of the report: RSS is explained by what is accounted for, within 2 % and 1 MiB.
+static void check_accounting(const char *program, const char *arguments) {
+  json_t *record = record_from(program, arguments, 0), *stage;
+  size_t index;
+  json_array_foreach(json_object_get(record, "stages"), index, stage) {
+    const json_int_t rss = number(stage, "rss_bytes"), residual = number(stage, "residual_bytes");
+    if (llabs(residual) > rss / 50 + (1 << 20))
+      fail_msg("%s %s, stage %s: RSS %lld, unexplained %lld", program, arguments,
+               job_text(stage, "name"), (long long)rss, (long long)residual);
+  }
+  json_decref(record);
+}
+
+static void test_memory_accounting_closes(void **state) {
+  (void)state;
+  static const char *const runs[] = {"--workload seed_pathological", "--workload seed_copy",
+                                     "--workload churn --set n=16 --set ops=100000 --sample-ms 5",
+                                     "--workload service --set entries=100",
+                                     "--workload service --set entries=100 --set "
+                                     "mitigation=separate"};
+  if (getenv("SANITIZED")) skip(); // shadow memory is RSS too
+  for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+    check_accounting(getenv("NONMOVING"), runs[i]);
+    check_accounting(getenv("COMPACT"), runs[i]);
+  }
+}
+
+static void test_verification_is_asked_for(void **state) {
+  (void)state;
+  static const char arguments[] = "--workload bintrees --set depth=8 --set verify=1";
+  json_decref(record_from(getenv("NONMOVING"), arguments, 0));
+  json_decref(record_from(getenv("COMPACT"), arguments, 0));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_list_describes_everything),
@@ -162,6 +236,9 @@ int main(void) {
       cmocka_unit_test(test_mistakes_exit_with_2_and_one_line),
       cmocka_unit_test(test_unwritable_record_is_an_error),
       cmocka_unit_test(test_series_is_sampled),
+      cmocka_unit_test(test_collectors_report_pauses_and_maps),
+      cmocka_unit_test(test_memory_accounting_closes),
+      cmocka_unit_test(test_verification_is_asked_for),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
