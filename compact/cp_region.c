@@ -13,7 +13,7 @@ static const uint32_t MIN_ROOM_BYTES = 32 << 10;
 // Address space is made accessible in steps of this size, and in single regions when that fails.
 static const size_t COMMIT_BYTES = 4 << 20;
 // Stress mode cycles through at least this many regions before it reuses an address.
-static const uint32_t STRESS_WINDOW = 256;
+static const uint32_t STRESS_WINDOW = 64;
 
 bool cp_charge(compact_heap *heap, _Atomic(uint64_t) *account, uint64_t bytes, bool reserve) {
   hs_add_relaxed(account, bytes); // a counter: nothing is published through it

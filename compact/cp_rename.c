@@ -9,7 +9,7 @@
 #include "compact/cp_internal.h"
 
 // Stress mode cycles through this many slabs before it reuses one.
-static const uint32_t STRESS_WINDOW = 4096;
+static const uint32_t STRESS_WINDOW = 256;
 
 typedef struct renaming {
   compact_heap *heap;

@@ -207,11 +207,13 @@ static void check_accounting(const char *program, const char *arguments) {
 
 static void test_memory_accounting_closes(void **state) {
   (void)state;
-  static const char *const runs[] = {"--workload seed_pathological", "--workload seed_copy",
-                                     "--workload churn --set n=16 --set ops=100000 --sample-ms 5",
-                                     "--workload service --set entries=100",
-                                     "--workload service --set entries=100 --set "
-                                     "mitigation=separate"};
+  static const char *const runs[] = {
+      "--workload seed_pathological",
+      "--workload seed_copy",
+      "--workload churn --set n=16 --set ops=100000 --sample-ms 5",
+      "--workload service --set entries=100",
+      "--workload service --set mitigation=separate --set entries=100",
+  };
   if (getenv("SANITIZED")) skip(); // shadow memory is RSS too
   for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
     check_accounting(getenv("NONMOVING"), runs[i]);
