@@ -21,8 +21,7 @@ static void finish_sweep(nonmoving_heap *heap, nm_thread *self, bool stall) {
   if (end_ns - begin_ns < STALL_LOGGED_NS) return;
   const uint32_t id = self->hot.base.id;
   hs_event_log_add(&heap->log, HS_EVENT_SWEEP, id, begin_ns, end_ns, swept);
-  if (stall)
-    hs_event_log_add(&heap->log, HS_EVENT_STALL, id, begin_ns, end_ns, 0);
+  if (stall) hs_event_log_add(&heap->log, HS_EVENT_STALL, id, begin_ns, end_ns, 0);
 }
 
 static heap_ref weak_target(void *heap, heap_ref target) {
@@ -79,6 +78,8 @@ static void run_stw(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
   set_goals_stw(heap);
   heap->cycle.cycles_count++;
   if (reason == NM_REASON_FORCED || reason == NM_REASON_RELEASE) heap->cycle.forced_count++;
+  if (heap->config.limit_bytes > 0) // the event log counts
+    hs_store_relaxed(&heap->log_bytes, (uint64_t)hs_event_log_bytes(&heap->log));
   if (releases) {
     finish_sweep(heap, self, false); // the stop counts
     hs_grey_pool_trim(&heap->grey);

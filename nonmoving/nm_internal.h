@@ -40,14 +40,14 @@ typedef struct nm_span {
   size_t first_page;               // [const] while in use
   size_t page_count;               // [const] while in use; 0: the struct is free
   size_t ref_count;                // [const] large objects with references: their number
-  _Atomic(uint32_t) home;          // [atomic] span class + 1 while on a list of that central, else 0
-  uint32_t bits_index;             // [const] while in use; into the bits table, in words
-  uint32_t sweepgen;               // [holder] heap sweepgen: swept; 2 less: to be swept
-  uint16_t free_index;             // [holder] I-nm-4
-  uint16_t live_count;             // [holder] I-nm-7
-  uint8_t span_class;              // [const] while in use
-  uint8_t list;                    // [lock central.lock] which list, while listed
-  bool needs_zero;                 // [holder] free slots may hold old data
+  _Atomic(uint32_t) home; // [atomic] span class + 1 while on a list of that central, else 0
+  uint32_t bits_index;    // [const] while in use; into the bits table, in words
+  uint32_t sweepgen;      // [holder] heap sweepgen: swept; 2 less: to be swept
+  uint16_t free_index;    // [holder] I-nm-4
+  uint16_t live_count;    // [holder] I-nm-7
+  uint8_t span_class;     // [const] while in use
+  uint8_t list;           // [lock central.lock] which list, while listed
+  bool needs_zero;        // [holder] free slots may hold old data
 } nm_span;
 
 // What a reference needs to find its mark bit and layout; one per page of a span in use.
@@ -76,10 +76,10 @@ typedef struct nm_central {
 // ---- threads ------------------------------------------------------------------------------------
 
 typedef struct nm_thread {
-  nonmoving_thread hot;                  // first
-  nonmoving_heap *heap;                  // [const]
-  struct nm_thread *next_free;           // [lock heap.lock] recycled structs
-  nm_page_cache page_cache;              // [owner] or stopped
+  nonmoving_thread hot;                   // first
+  nonmoving_heap *heap;                   // [const]
+  struct nm_thread *next_free;            // [lock heap.lock] recycled structs
+  nm_page_cache page_cache;               // [owner] or stopped
   nm_span *spans[NONMOVING_SPAN_CLASSES]; // [owner] or stopped; whose slots hot.runs are
 } nm_thread;
 
@@ -92,8 +92,11 @@ struct nonmoving_weak {
 
 // ---- the heap -----------------------------------------------------------------------------------
 
-// Pages by state; the sum of the three is what was obtained from the OS. [atomic], written under
-// heap.lock, so that a sampling thread may read them.
+// Pages by state. [atomic], written under heap.lock, so that a sampling thread may read them.
+// I-nm-9   in_use + free + released is the number of grown pages, and released the number of scavenged
+//          bits in chunks and page caches.
+// I-nm-10  zeroed[a] is the watermark of arena a: its pages at and above were never handed out, so
+//          they read as zero.
 typedef struct nm_page_counts {
   _Atomic(uint64_t) in_use;   // in spans
   _Atomic(uint64_t) free;     // in no span, with memory behind them
@@ -134,17 +137,17 @@ struct nonmoving_heap {
   hs_mutex lock; // the page heap: all down to `weak_free`
   nm_table tables[NM_TABLE_COUNT];
   nm_pages pages;
-  size_t grown_pages;                             // pages below were obtained from the OS
-  size_t span_structs_count;                      // cut from the table so far
-  nm_span *span_free;                             // recycled structs
-  size_t bits_count;                              // words cut from the bits table
-  uint32_t bits_free[NM_MAX_BITMAP_WORDS + 1];    // recycled pairs of bitmaps, by words of one
+  size_t grown_pages;                          // pages below were obtained from the OS
+  size_t span_structs_count;                   // cut from the table so far
+  nm_span *span_free;                          // recycled structs
+  size_t bits_count;                           // words cut from the bits table
+  uint32_t bits_free[NM_MAX_BITMAP_WORDS + 1]; // recycled pairs of bitmaps, by words of one
   nm_thread *thread_free;
   nonmoving_weak *weak_free;
   size_t pin_count;
 
   nm_page_counts counts;
-  _Atomic(uint64_t) peak_footprint_bytes; // [atomic] written under lock
+  _Atomic(uint64_t) peak_footprint_bytes;                   // [atomic] written under lock
   _Atomic(uint64_t) large_mallocs_bytes, large_frees_bytes; // [atomic] cumulative, rounded to pages
   _Atomic(uint64_t) tiny_count;     // [atomic] second halves of tiny blocks, of flushed threads
   _Atomic(uint64_t) live_bytes;     // [atomic] allocated since the last cycle or surviving it
@@ -159,15 +162,15 @@ struct nonmoving_heap {
   hs_meta meta;
   nm_central centrals[NM_SPAN_CLASS_COUNT];
 
-  hs_mutex scavenge_lock;             // held over each piece of scavenging
-  hs_background scavenger;            // [const] after create
-  _Atomic(uint64_t) scavenge_goal;    // [atomic] bytes that may stay unreleased
-  _Atomic(uint64_t) scavenged_bytes;  // [atomic] cumulative
-  _Atomic(uint64_t) log_bytes;        // [atomic] of the event log when last looked at
-  void *tables_memory;                // [const]
-  size_t tables_bytes;                // [const]
-  char settings[256];                 // [const]
-  hs_event_log log;                   // last: large, and only its used pages cost anything
+  hs_mutex scavenge_lock;            // held over each piece of scavenging
+  hs_background scavenger;           // [const] after create
+  _Atomic(uint64_t) scavenge_goal;   // [atomic] bytes that may stay unreleased
+  _Atomic(uint64_t) scavenged_bytes; // [atomic] cumulative
+  _Atomic(uint64_t) log_bytes;       // [atomic] of the event log when last looked at
+  void *tables_memory;               // [const]
+  size_t tables_bytes;               // [const]
+  char settings[256];                // [const]
+  hs_event_log log;                  // last: large, and only its used pages cost anything
 };
 
 static inline size_t nm_page_of(const nonmoving_heap *heap, uintptr_t address) {
@@ -179,7 +182,9 @@ static inline uintptr_t nm_page_address(const nonmoving_heap *heap, size_t page)
 static inline uintptr_t nm_span_base(const nonmoving_heap *heap, const nm_span *span) {
   return nm_page_address(heap, span->first_page);
 }
-static inline size_t nm_span_bytes(const nm_span *span) { return span->page_count << NM_PAGE_SHIFT; }
+static inline size_t nm_span_bytes(const nm_span *span) {
+  return span->page_count << NM_PAGE_SHIFT;
+}
 static inline unsigned nm_span_size_class(const nm_span *span) { return span->span_class >> 1; }
 static inline bool nm_span_is_scan(const nm_span *span) { return (span->span_class & 1) == 0; }
 static inline size_t nm_span_slot_bytes(const nm_span *span) {

@@ -14,16 +14,25 @@ static size_t table_bytes(unsigned id, size_t range_bytes) {
   const size_t pages = range_bytes / NM_PAGE_BYTES;
   const size_t root_chunks = hs_align_up(pages / NM_CHUNK_PAGES, NM_ROOT_CHUNKS);
   switch (id) {
-  case NM_TABLE_ENTRIES: return pages * sizeof(nm_page_entry);
-  case NM_TABLE_REF_FLAGS: return range_bytes / sizeof(heap_ref) / 8;
-  case NM_TABLE_BITS: return pages * 2 * NM_MAX_BITMAP_WORDS * sizeof(uint64_t);
-  case NM_TABLE_SPANS: return pages * sizeof(nm_span);
-  case NM_TABLE_CHUNKS: return root_chunks * sizeof(nm_chunk);
+  case NM_TABLE_ENTRIES:
+    return pages * sizeof(nm_page_entry);
+  case NM_TABLE_REF_FLAGS:
+    return range_bytes / sizeof(heap_ref) / 8;
+  case NM_TABLE_BITS:
+    return pages * 2 * NM_MAX_BITMAP_WORDS * sizeof(uint64_t);
+  case NM_TABLE_SPANS:
+    return pages * sizeof(nm_span);
+  case NM_TABLE_CHUNKS:
+    return root_chunks * sizeof(nm_chunk);
   case NM_TABLE_IN_USE:
-  case NM_TABLE_MARKED: return pages / 8;
-  case NM_TABLE_ZEROED: return range_bytes / NM_ARENA_BYTES * sizeof(uint64_t);
-  case NM_TABLE_PINS: return NM_PIN_CAPACITY * sizeof(uintptr_t);
-  default: return nm_pages_level_count(root_chunks, id - NM_TABLE_SUMMARIES) * sizeof(nm_sum);
+  case NM_TABLE_MARKED:
+    return pages / 8;
+  case NM_TABLE_ZEROED:
+    return range_bytes / NM_ARENA_BYTES * sizeof(uint64_t);
+  case NM_TABLE_PINS:
+    return NM_PIN_CAPACITY * sizeof(uintptr_t);
+  default:
+    return nm_pages_level_count(root_chunks, id - NM_TABLE_SUMMARIES) * sizeof(nm_sum);
   }
 }
 

@@ -16,8 +16,7 @@ void nm_pages_init(nm_pages *pages, nm_chunk *chunks, nm_sum *const levels[NM_LE
                    size_t chunk_capacity) {
   HS_REQUIRE(chunk_capacity > 0 && chunk_capacity % NM_ROOT_CHUNKS == 0,
              "%zu chunks are not whole root entries", chunk_capacity);
-  *pages =
-      (nm_pages){.chunks = chunks, .chunk_capacity = chunk_capacity, .search = NM_NO_PAGE};
+  *pages = (nm_pages){.chunks = chunks, .chunk_capacity = chunk_capacity, .search = NM_NO_PAGE};
   for (unsigned l = 0; l < NM_LEVELS; l++) pages->levels[l] = levels[l];
 }
 
@@ -30,8 +29,8 @@ static void update_summaries(nm_pages *pages, size_t first, size_t last) {
     last >>= NM_FANOUT_BITS;
     bool changed = false;
     for (size_t i = first; i <= last; i++) {
-      const nm_sum sum =
-          nm_sum_merge(&pages->levels[l + 1][i << NM_FANOUT_BITS], NM_FANOUT, 1u << level_shift(l + 1));
+      const nm_sum sum = nm_sum_merge(&pages->levels[l + 1][i << NM_FANOUT_BITS], NM_FANOUT,
+                                      1u << level_shift(l + 1));
       changed |= sum != pages->levels[l][i];
       pages->levels[l][i] = sum;
     }
@@ -277,8 +276,8 @@ const char *nm_pages_violation(const nm_pages *pages) {
   }
   for (unsigned l = 0; l + 1 < NM_LEVELS; l++)
     for (size_t i = 0; i < nm_pages_level_count(pages->chunk_capacity, l); i++)
-      if (pages->levels[l][i] != nm_sum_merge(&pages->levels[l + 1][i << NM_FANOUT_BITS],
-                                              NM_FANOUT, 1u << level_shift(l + 1)))
+      if (pages->levels[l][i] != nm_sum_merge(&pages->levels[l + 1][i << NM_FANOUT_BITS], NM_FANOUT,
+                                              1u << level_shift(l + 1)))
         return "I-nm-2: a summary differs from the merge of its children";
   return NULL;
 }

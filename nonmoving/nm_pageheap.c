@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The page heap: pages from a thread's page cache, from the bitmap, or by growing; the counters of
 // pages by state; the limit; what is known to be zero.
-//
-// I-nm-9   in_use + free + released == grown pages, and released is the number of scavenged bits in
-//          chunks and page caches.
-// I-nm-10  the watermark of an arena: pages at and above it were never handed out, so they are zero.
+// Keeps I-nm-9 and I-nm-10.
 #include "allocators/base/assert.h"
 #include "nonmoving/nm_internal.h"
 
 // Requests of fewer pages are served from the thread's page cache (Go 1.14+).
 enum { CACHED_REQUEST_PAGES = 16 };
+// What an allocation and the cycle after it may add to the metadata without asking again: table pages,
+// grey queues, events. Kept free below the limit, at most a 32nd of it.
+static const uint64_t LIMIT_HEADROOM_BYTES = 128 << 10;
+enum { LIMIT_HEADROOM_FRACTION = 32 };
 
 static void touch_range(nonmoving_heap *heap, nm_table_id id, size_t first, size_t last,
-                          size_t entry_bytes) {
+                        size_t entry_bytes) {
   nm_table_touch(&heap->tables[id], first * entry_bytes, (last + 1 - first) * entry_bytes);
 }
 
@@ -59,7 +60,8 @@ static uint64_t backed_bytes(const nonmoving_heap *heap) {
 // OS to make it so.
 static bool limit_allows_locked(nonmoving_heap *heap, size_t extra) {
   if (heap->config.limit_bytes == 0) return true;
-  const uint64_t limit = (uint64_t)heap->config.limit_bytes;
+  const uint64_t whole = (uint64_t)heap->config.limit_bytes;
+  const uint64_t limit = whole - hs_min_u64(LIMIT_HEADROOM_BYTES, whole / LIMIT_HEADROOM_FRACTION);
   const uint64_t wanted =
       backed_bytes(heap) + nm_metadata_bytes(heap) + ((uint64_t)extra << NM_PAGE_SHIFT);
   if (wanted <= limit) return true;

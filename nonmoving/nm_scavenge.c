@@ -15,8 +15,7 @@ static const uint64_t BURST_NS = 1000 * 1000; // work this long, then sleep (Go:
 static const uint64_t SLEEP_PER_WORK = 99;    // so that work takes 1 % of the time
 
 static int purge(nonmoving_heap *heap, size_t first, size_t n) {
-  const hs_os_purge_mode mode =
-      heap->config.release_free ? HS_OS_PURGE_FREE : HS_OS_PURGE_DONTNEED;
+  const hs_os_purge_mode mode = heap->config.release_free ? HS_OS_PURGE_FREE : HS_OS_PURGE_DONTNEED;
   return hs_os_purge((void *)nm_page_address(heap, first), n << NM_PAGE_SHIFT, mode);
 }
 
@@ -59,8 +58,9 @@ uint64_t nm_scavenge_all(nonmoving_heap *heap) {
 // ---- background ---------------------------------------------------------------------------------
 
 static bool retains_too_much(nonmoving_heap *heap) {
-  const uint64_t backed = (hs_load_relaxed(&heap->counts.in_use) +
-                           hs_load_relaxed(&heap->counts.free)) << NM_PAGE_SHIFT;
+  const uint64_t backed =
+      (hs_load_relaxed(&heap->counts.in_use) + hs_load_relaxed(&heap->counts.free))
+      << NM_PAGE_SHIFT;
   return backed > hs_load_relaxed(&heap->scavenge_goal);
 }
 

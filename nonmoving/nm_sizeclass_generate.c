@@ -12,7 +12,7 @@ static void print_lookup(const char *name, const nm_rule_class *classes, uint32_
   printf("static const uint8_t %s[] = {", name);
   uint32_t class = 1;
   for (uint32_t size = first; size <= last; size += step) {
-    while (classes[class].bytes < size) class++;
+    while (classes[class].bytes < size) class ++;
     printf("%u,", class);
   }
   printf("};\n");
@@ -30,7 +30,8 @@ int main(void) {
   print_lookup("nm_class_of_coarse", classes, COARSE_BASE, COARSE_STEP, NM_RULE_MAX_SMALL_BYTES);
   printf("static const uint16_t nm_class_bytes[] = {");
   for (uint32_t i = 0; i < count; i++) printf("%u,", classes[i].bytes);
-  printf("};\n// X(class, bytes, pages, objects, magic)\n#define NM_CLASS_LIST(X) X(0, 0, 0, 1, 0)");
+  printf(
+      "};\n// X(class, bytes, pages, objects, magic)\n#define NM_CLASS_LIST(X) X(0, 0, 0, 1, 0)");
   for (uint32_t i = 1; i < count; i++)
     printf(" \\\n  X(%u, %u, %u, %u, %uu)", i, classes[i].bytes, classes[i].pages,
            classes[i].objects, nm_rule_magic(classes[i].bytes));

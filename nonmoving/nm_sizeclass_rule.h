@@ -15,9 +15,9 @@
 enum {
   NM_RULE_PAGE_BYTES = 8192,
   NM_RULE_MAX_SMALL_BYTES = 32768,
-  NM_RULE_MAX_CLASSES = 80,   // room; the rule makes 67 and class 0
-  NM_RULE_GROW_BYTES = 128,   // classes grow in multiples of this
-  NM_RULE_TAIL_FRACTION = 8,  // at most 1/8 of a span is wasted at its end
+  NM_RULE_MAX_CLASSES = 80,  // room; the rule makes 67 and class 0
+  NM_RULE_GROW_BYTES = 128,  // classes grow in multiples of this
+  NM_RULE_TAIL_FRACTION = 8, // at most 1/8 of a span is wasted at its end
 };
 
 typedef struct nm_rule_class {

@@ -61,8 +61,7 @@ static void set_memory(nonmoving_heap *heap, heap_stats *out) {
   hs_mutex_lock(&heap->lock);
   nm_pageheap_note_peak_locked(heap);
   hs_mutex_unlock(&heap->lock);
-  heap_stats_set(out, HEAP_STAT_peak_footprint_bytes,
-                 hs_load_relaxed(&heap->peak_footprint_bytes));
+  heap_stats_set(out, HEAP_STAT_peak_footprint_bytes, hs_load_relaxed(&heap->peak_footprint_bytes));
 }
 
 void nm_stats_fill_stw(nonmoving_heap *heap, heap_stats *out) {

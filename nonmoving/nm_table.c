@@ -18,8 +18,7 @@ void nm_table_init(nm_table *table, char *base, size_t capacity_bytes, uint64_t 
 bool nm_table_commit(nm_table *table, size_t end_bytes) {
   if (end_bytes <= table->committed_bytes) return true;
   if (end_bytes > table->capacity_bytes) return false;
-  const size_t end =
-      hs_min_size(hs_align_up(end_bytes, COMMIT_STEP_BYTES), table->capacity_bytes);
+  const size_t end = hs_min_size(hs_align_up(end_bytes, COMMIT_STEP_BYTES), table->capacity_bytes);
   if (hs_os_commit(table->base + table->committed_bytes, end - table->committed_bytes) != 0)
     return false;
   table->committed_bytes = end;

@@ -30,7 +30,8 @@ static bool verify_span(nonmoving_heap *heap, const nm_span *span) {
   nm_span_check(heap, span);
   const uint64_t *const other = nm_span_bitmap(heap, span, span->sweepgen + 2);
   for (unsigned w = 0; w < nm_span_words(span); w++)
-    if (other[w] != 0) return report("I-nm-5: stray marks in the span at page %zu", span->first_page);
+    if (other[w] != 0)
+      return report("I-nm-5: stray marks in the span at page %zu", span->first_page);
   if (span->sweepgen != hs_load_relaxed(&heap->sweepgen))
     return report("I-nm-5: the span at page %zu is not swept", span->first_page);
   if (nm_span_count_live(heap, span) != span->live_count)

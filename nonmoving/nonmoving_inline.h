@@ -22,7 +22,8 @@ HS_ALWAYS_INLINE void nm_flag_last_ref(nonmoving_thread *thread, uintptr_t objec
   *word |= 1ull << (last >> 3 & 63);
 }
 
-HEAP_INLINE heap_ref nonmoving_alloc(nonmoving_thread *thread, size_t ref_count, size_t byte_count) {
+HEAP_INLINE heap_ref nonmoving_alloc(nonmoving_thread *thread, size_t ref_count,
+                                     size_t byte_count) {
   const size_t size = ref_count * sizeof(heap_ref) + byte_count;
   if (HS_UNLIKELY((ref_count | byte_count | size) >= NM_MAX_SMALL_BYTES)) // or it overflowed
     return nonmoving_alloc_slow(thread, ref_count, byte_count);
@@ -70,7 +71,8 @@ HEAP_INLINE void nonmoving_store(nonmoving_thread *thread, heap_ref object, size
   hs_store_relaxed(nm_slot(object, slot), value.bits);
 }
 
-HEAP_INLINE const void *nonmoving_read(nonmoving_thread *thread, heap_ref object, size_t ref_count) {
+HEAP_INLINE const void *nonmoving_read(nonmoving_thread *thread, heap_ref object,
+                                       size_t ref_count) {
   HS_ASSERT(ref_count == nonmoving_ref_count_slow(thread, object));
   (void)thread;
   return (const heap_ref *)object.bits + ref_count;

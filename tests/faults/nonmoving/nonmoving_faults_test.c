@@ -11,7 +11,10 @@
 #include "allocators/runtime/config.h"
 #include "nonmoving/nm_internal.h"
 
-enum { MAX_CALLS = 10000 }; // a script that makes more calls would be a loop
+enum {
+  MAX_CALLS = 10000,    // a script that makes more calls would be a loop
+  SCRIPT_OBJECTS = 400, // of the growth script; enough for several chunks
+};
 
 static heap_config config_with(bool scavenge) {
   heap_config config = hs_config_default();
@@ -64,8 +67,8 @@ static void test_start_up_survives_lasting_failure(void **state) {
 // Returns how many allocations failed.
 static size_t grow(nonmoving_thread *t, heap_ref *root) {
   size_t failed = 0;
-  for (size_t i = 0; i < 3000; i++) {
-    const size_t bytes = i % 100 == 0 ? 400000 : i % 7 == 0 ? 9000 : 8 + i % 900;
+  for (size_t i = 0; i < SCRIPT_OBJECTS; i++) {
+    const size_t bytes = i % 10 == 0 ? 400000 : i % 7 == 0 ? 9000 : 8 + i % 900;
     const heap_ref node = nonmoving_alloc(t, 1 + i % 3, bytes);
     if (heap_is_null(node)) {
       failed++;
@@ -94,7 +97,7 @@ static bool run_growth(uint64_t nth, bool persistent, size_t *failures) {
   assert_true(nonmoving_verify(t));
   size_t listed = 0;
   for (heap_ref node = root[0]; !heap_is_null(node); node = nonmoving_load(t, node, 0)) listed++;
-  assert_int_equal(listed, 3000 - failed);
+  assert_int_equal(listed, SCRIPT_OBJECTS - failed);
   nonmoving_collect(t, HEAP_COLLECT_RELEASE);
   assert_int_equal(grow(t, root), 0); // the OS relents
   assert_true(nonmoving_verify(t));

@@ -209,8 +209,8 @@ static void test_cache_allocates_lowest_runs(void **state) {
   nm_page_cache cache = {.base = 640, .free = 0x20005555, .scavenged = 0x5505};
   static const struct {
     size_t n, page, released;
-  } rows[] = {{2, NM_NO_PAGE, 0}, {1, 640, 1},     {1, 642, 1}, {1, 644, 0},
-              {1, 646, 0},        {1, 648, 1},     {1, 650, 1}, {1, 652, 1},
+  } rows[] = {{2, NM_NO_PAGE, 0}, {1, 640, 1},      {1, 642, 1},       {1, 644, 0},
+              {1, 646, 0},        {1, 648, 1},      {1, 650, 1},       {1, 652, 1},
               {1, 654, 1},        {1, 640 + 29, 0}, {1, NM_NO_PAGE, 0}};
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     size_t released = 0;
@@ -267,8 +267,8 @@ static void test_candidates_cross_words_and_stop_at_used_pages(void **state) {
   fixture f = fixture_make(1);
   set_released(&f, NULL, 0);
   nm_pages_take(&f.pages, 0, CHUNK);
-  nm_pages_free(&f.pages, 60, 80, false);  // 60..139
-  nm_pages_free(&f.pages, 200, 1, true);   // released: no candidate
+  nm_pages_free(&f.pages, 60, 80, false); // 60..139
+  nm_pages_free(&f.pages, 200, 1, true);  // released: no candidate
   expect_candidate(&f, CHUNK, 60, 80);
   expect_candidate(&f, 79, 61, 79);
   nm_pages_free(&f.pages, 300, 64, false); // 300..363, the higher run wins
@@ -320,8 +320,8 @@ static size_t slow_find(const slow_pages *slow, size_t n) {
 }
 
 static void random_step(fixture *f, slow_pages *slow, hs_rng *rng) {
-  const size_t n = hs_rng_below(rng, 4) == 0 ? hs_rng_between(rng, 1, 700)
-                                             : hs_rng_between(rng, 1, 12);
+  const size_t n =
+      hs_rng_below(rng, 4) == 0 ? hs_rng_between(rng, 1, 700) : hs_rng_between(rng, 1, 12);
   if (hs_rng_below(rng, 2) == 0) {
     size_t released = 0, expected = 0;
     const size_t page = nm_pages_alloc(&f->pages, n, &released);

@@ -18,8 +18,8 @@ static void test_find_run_in_a_word(void **state) {
     uint64_t word;
     unsigned n, at;
   } rows[] = {
-      {0xc000010001010000, 2, 62},  {0xc000010001030000, 2, 16},  {0xe000030001070000, 3, 16},
-      {0xffff03ff01070000, 16, 48}, {0xffff03ff0107ffff, 16, 0},  {0x0fff03ff01079fff, 16, 64},
+      {0xc000010001010000, 2, 62},  {0xc000010001030000, 2, 16}, {0xe000030001070000, 3, 16},
+      {0xffff03ff01070000, 16, 48}, {0xffff03ff0107ffff, 16, 0}, {0x0fff03ff01079fff, 16, 64},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     assert_int_equal(nm_bits_find_run(rows[i].word, rows[i].n), rows[i].at);
@@ -81,11 +81,20 @@ static void random_chunk(hs_rng *rng, uint64_t *used) {
   for (unsigned w = 0; w < NM_CHUNK_WORDS; w++) {
     const uint64_t a = hs_rng_next(rng), b = hs_rng_next(rng);
     switch (hs_rng_below(rng, 5)) {
-    case 0: used[w] = 0; break;
-    case 1: used[w] = ~0ull; break;
-    case 2: used[w] = a & b & hs_rng_next(rng); break;
-    case 3: used[w] = a | b; break;
-    default: used[w] = a;
+    case 0:
+      used[w] = 0;
+      break;
+    case 1:
+      used[w] = ~0ull;
+      break;
+    case 2:
+      used[w] = a & b & hs_rng_next(rng);
+      break;
+    case 3:
+      used[w] = a | b;
+      break;
+    default:
+      used[w] = a;
     }
   }
 }

@@ -54,7 +54,8 @@ static void test_forced_release_leaves_nothing_free_with_memory(void **state) {
   for (size_t i = 0; i < 20000; i++)
     if (i % 500 != 0) nonmoving_store(k.t, root[0], i, HEAP_NULL);
   nonmoving_collect(k.t, HEAP_COLLECT_FULL);
-  assert_true(kit_stat(&k, HEAP_STAT_heap_idle_bytes) > kit_stat(&k, HEAP_STAT_heap_released_bytes));
+  assert_true(kit_stat(&k, HEAP_STAT_heap_idle_bytes) >
+              kit_stat(&k, HEAP_STAT_heap_released_bytes));
   nonmoving_collect(k.t, HEAP_COLLECT_RELEASE);
   assert_int_equal(kit_stat(&k, HEAP_STAT_heap_idle_bytes),
                    kit_stat(&k, HEAP_STAT_heap_released_bytes));
@@ -89,7 +90,11 @@ static void test_metadata_and_pages_explain_the_resident_set(void **state) {
   assert_int_equal(hs_os_memory_read(&before), 0);
   KIT_FRAME(&k, root, 1);
   root[0] = kit_alloc(&k, 400000, 0);
-  for (size_t i = 0; i < 400000; i++) nonmoving_store(k.t, root[0], i, kit_alloc(&k, 1, 40));
+  for (size_t i = 0; i < 400000; i++) {
+    const heap_ref object = kit_alloc(&k, 1, 40);
+    memset(nonmoving_write(k.t, object, 1), 1, 40); // fresh pages cost nothing until written
+    nonmoving_store(k.t, root[0], i, object);
+  }
   nonmoving_collect(k.t, HEAP_COLLECT_RELEASE);
   const uint64_t accounted = kit_stat(&k, HEAP_STAT_footprint_bytes) - accounted_before;
   assert_int_equal(hs_os_memory_read(&after), 0);
@@ -103,7 +108,8 @@ static void test_metadata_and_pages_explain_the_resident_set(void **state) {
 static void test_background_slices_stop_at_the_goal(void **state) {
   (void)state;
   kit k = kit_make(kit_config());
-  for (size_t i = 0; i < 8; i++) memset(nonmoving_write(k.t, kit_alloc(&k, 0, 1 << 20), 0), 1, 1 << 20);
+  for (size_t i = 0; i < 8; i++)
+    memset(nonmoving_write(k.t, kit_alloc(&k, 0, 1 << 20), 0), 1, 1 << 20);
   nonmoving_collect(k.t, HEAP_COLLECT_FULL); // 8 MiB free, with memory
   assert_true(hs_load_relaxed(&k.heap->counts.free) >= 1024);
   assert_true(nm_scavenge_background(k.heap) == HS_BACKGROUND_IDLE); // no goal yet: nothing to do
@@ -122,7 +128,8 @@ static void test_the_background_thread_releases(void **state) {
   heap_config config = kit_config();
   config.scavenge = 1;
   kit k = kit_make(config);
-  for (size_t i = 0; i < 8; i++) memset(nonmoving_write(k.t, kit_alloc(&k, 0, 1 << 20), 0), 1, 1 << 20);
+  for (size_t i = 0; i < 8; i++)
+    memset(nonmoving_write(k.t, kit_alloc(&k, 0, 1 << 20), 0), 1, 1 << 20);
   nonmoving_collect(k.t, HEAP_COLLECT_FULL);
   hs_store_relaxed(&k.heap->scavenge_goal, 0u);
   hs_background_wake(&k.heap->scavenger);

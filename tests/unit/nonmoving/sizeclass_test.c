@@ -16,8 +16,8 @@ static void test_classes_equal_the_published_table(void **state) {
   unsigned rows = 0;
   while (fgets(line, sizeof line, file)) {
     unsigned class, bytes, pages, span_bytes, objects;
-    assert_int_equal(
-        sscanf(line, "%u,%u,%u,%u,%u", &class, &bytes, &pages, &span_bytes, &objects), 5);
+    assert_int_equal(sscanf(line, "%u,%u,%u,%u,%u", &class, &bytes, &pages, &span_bytes, &objects),
+                     5);
     assert_true(class < NM_CLASS_COUNT);
     assert_int_equal(nm_classes[class].bytes, bytes);
     assert_int_equal(nm_class_bytes[class], bytes);
@@ -43,14 +43,14 @@ static void test_lookup_finds_the_smallest_class_that_fits(void **state) {
   (void)state;
   unsigned class = 1;
   for (size_t size = 0; size <= NM_MAX_SMALL_BYTES; size++) {
-    if (size > nm_classes[class].bytes) class++;
+    if (size > nm_classes[class].bytes) class ++;
     assert_int_equal(nm_class_of(size), class);
   }
 }
 
 static void test_magic_divides_every_offset(void **state) {
   (void)state;
-  for (unsigned class = 1; class < NM_CLASS_COUNT; class++) {
+  for (unsigned class = 1; class < NM_CLASS_COUNT; class ++) {
     const size_t span = (size_t)nm_classes[class].pages * NM_PAGE_BYTES;
     for (size_t offset = 0; offset <= span; offset++)
       if (nm_class_index(class, offset) != offset / nm_classes[class].bytes)
