@@ -88,8 +88,13 @@ HS_NOINLINE static void burst(contract *c, size_t n) {
 }
 
 // Room for what a heap may keep after all objects are gone: a block or a region per size class and
-// thread, tables that do not shrink; on a conservative heap also what a stray word holds.
-enum { KEPT_BYTES = 2 << 20, KEPT_CONSERVATIVE_BYTES = 16 << 20 };
+// thread, tables that do not shrink. A library that frees at once also keeps metadata in steps of its
+// own (jemalloc 5.3: some 3 MiB after the 53 MiB of a round), a conservative heap what a stray word
+// holds.
+static uint64_t kept_bytes(void) {
+  if (HEAP_CAPS & HEAP_CAP_CONSERVATIVE) return 16 << 20;
+  return HEAP_CAPS & HEAP_CAP_FREES ? 8 << 20 : 2 << 20;
+}
 
 static void test_a_million_objects_come_and_go(void **state) {
   contract *c = *state;
@@ -101,7 +106,7 @@ static void test_a_million_objects_come_and_go(void **state) {
   heap_collect(c->thread, HEAP_COLLECT_RELEASE);
   heap_collect(c->thread, HEAP_COLLECT_RELEASE);
   const heap_stats after = stats_checked(c);
-  const uint64_t kept = HEAP_CAPS & HEAP_CAP_CONSERVATIVE ? KEPT_CONSERVATIVE_BYTES : KEPT_BYTES;
+  const uint64_t kept = kept_bytes();
   static const heap_stat back[] = {HEAP_STAT_heap_alloc_bytes, HEAP_STAT_heap_inuse_bytes,
                                    HEAP_STAT_heap_usage_bytes, HEAP_STAT_footprint_bytes};
   for (size_t i = 0; i < sizeof back / sizeof *back; i++) {
