@@ -12,8 +12,12 @@
 #include "harness/catalogue.h"
 #include "harness/child.h"
 #include "harness/cli.h"
+#include "harness/cli_options.h"
+#include "harness/wrap.h"
 
 typedef enum doctor_verdict { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_BAD } doctor_verdict;
+
+enum { DOCTOR_INDENT = 19 }; // verdict and name in front of the text
 
 typedef struct doctor_state {
   unsigned bad_count, note_count;
@@ -25,10 +29,12 @@ static void HS_PRINTF(4, 5) doctor_say(doctor_state *state, doctor_verdict verdi
   static const char *const words[] = {"ok  ", "note", "BAD "};
   va_list args;
   va_start(args, format);
-  printf("%s  %-12s ", words[verdict], what);
-  vprintf(format, args);
-  putchar('\n');
+  char *text;
+  if (vasprintf(&text, format, args) < 0) text = NULL;
   va_end(args);
+  printf("%s  %-12s ", words[verdict], what);
+  wrap_print(stdout, DOCTOR_INDENT, DOCTOR_INDENT, text ? text : "");
+  free(text);
   state->bad_count += verdict == DOCTOR_BAD;
   state->note_count += verdict == DOCTOR_NOTE;
 }
@@ -171,8 +177,7 @@ static void doctor_heaps(doctor_state *state) {
                  heap->program);
   }
   if (!catalogue_heap_find(&catalogue, "go"))
-    doctor_say(state, DOCTOR_NOTE, "go",
-               "no reference runner: apt-get install golang-go, then build again");
+    doctor_say(state, DOCTOR_NOTE, "go", "no runner: apt-get install golang-go, build again");
   catalogue_free(&catalogue);
 }
 
@@ -198,7 +203,7 @@ int command_doctor(int argc, char **argv) {
       .doc = "Check whether this machine is fit to measure on and everything needed is there.\v"
              "Exit codes: 0, or with --strict 5 when a line says BAD."};
   bool strict = false;
-  argp_parse(&argp, argc, argv, 0, NULL, &strict);
+  cli_parse(&argp, argc, argv, &strict);
   doctor_state state = {0};
   doctor_cores(&state);
   doctor_load(&state);
@@ -207,11 +212,11 @@ int command_doctor(int argc, char **argv) {
   doctor_frequency(&state);
   doctor_clock(&state);
   doctor_counters(&state);
-  doctor_tool(&state, "gnuplot", "--version",
-              "figures are left out of reports; apt-get install gnuplot-nox");
+  doctor_tool(&state, "gnuplot", "--version", "no figures in reports; apt-get install gnuplot-nox");
   doctor_tool(&state, "hyperfine", "--version",
               "no whole-process times; apt-get install hyperfine");
   doctor_heaps(&state);
-  printf("%u bad, %u notes\n", state.bad_count, state.note_count);
+  printf("%u bad, %u note%s\n", state.bad_count, state.note_count,
+         state.note_count == 1 ? "" : "s");
   return strict && state.bad_count > 0 ? EXIT_UNSUITABLE : EXIT_GOOD;
 }

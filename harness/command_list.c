@@ -8,8 +8,10 @@
 #include "allocators/runtime/config.h"
 #include "harness/catalogue.h"
 #include "harness/cli.h"
+#include "harness/cli_options.h"
 #include "harness/job.h"
 #include "harness/record.h"
+#include "harness/wrap.h"
 
 static error_t list_parse(int key, char *value, struct argp_state *state) {
   switch (key) {
@@ -45,21 +47,53 @@ static json_t *list_json(const run_catalogue *catalogue) {
                    workloads, "options", options);
 }
 
+enum { LIST_WORKLOAD = 18, LIST_PARAM = 16, LIST_HEAP = 12 }; // widths of the columns of names
+
+// "name   text", with the text wrapped beside the name.
+static void list_line(int left, int width, const char *name, const char *text) {
+  printf("%*s%-*s ", left, "", width, name);
+  wrap_print(stdout, (size_t)(left + width + 1), (size_t)(left + width + 1), text);
+}
+
 static void list_print_param(json_t *param) {
   json_t *choices = json_object_get(param, "choices"), *choice;
-  printf("    %-12s %s; ", job_text(param, "name"), job_text(param, "help"));
-  if (!choices) {
-    printf("%" JSON_INTEGER_FORMAT " .. %" JSON_INTEGER_FORMAT ", default %" JSON_INTEGER_FORMAT
-           "\n",
-           json_integer_value(json_object_get(param, "min")),
-           json_integer_value(json_object_get(param, "max")),
-           json_integer_value(json_object_get(param, "default")));
-    return;
+  char *text;
+  if (choices) {
+    size_t index;
+    text = cli_format("%s;", job_text(param, "help"));
+    json_array_foreach(choices, index, choice) {
+      char *longer = cli_format("%s%s %s", text, index ? " |" : "", json_string_value(choice));
+      free(text);
+      text = longer;
+    }
+    char *longer = cli_format("%s, default %s", text, job_text(param, "default"));
+    free(text);
+    text = longer;
+  } else {
+    text = cli_format("%s; %" JSON_INTEGER_FORMAT "..%" JSON_INTEGER_FORMAT
+                      ", default %" JSON_INTEGER_FORMAT,
+                      job_text(param, "help"), json_integer_value(json_object_get(param, "min")),
+                      json_integer_value(json_object_get(param, "max")),
+                      json_integer_value(json_object_get(param, "default")));
   }
+  list_line(4, LIST_PARAM, job_text(param, "name"), text);
+  free(text);
+}
+
+static void list_print_heap(json_t *heap) {
+  char *text = cli_format("%s", job_text(heap, "heap_version"));
   size_t index;
-  json_array_foreach(choices, index, choice)
-      printf("%s%s", index ? "|" : "", json_string_value(choice));
-  printf(", default %s\n", job_text(param, "default"));
+  json_t *capability, *capabilities = json_object_get(heap, "capabilities");
+  json_array_foreach(capabilities, index, capability) {
+    char *longer = cli_format("%s%s%s%s", text, index ? " " : " [", json_string_value(capability),
+                              index + 1 == json_array_size(capabilities) ? "]" : "");
+    free(text);
+    text = longer;
+  }
+  list_line(2, LIST_HEAP, job_text(heap, "name"), text);
+  free(text);
+  if (job_text(heap, "heap_settings")[0])
+    list_line(2, LIST_HEAP, "", job_text(heap, "heap_settings"));
 }
 
 static void list_print(json_t *list) {
@@ -67,24 +101,17 @@ static void list_print(json_t *list) {
   json_t *row, *value;
   puts("Workloads (heapduel run WORKLOAD --set name=value)");
   json_array_foreach(json_object_get(list, "workloads"), index, row) {
-    printf("  %-18s %s\n", job_text(row, "name"), job_text(row, "summary"));
+    list_line(2, LIST_WORKLOAD, job_text(row, "name"), job_text(row, "summary"));
     json_array_foreach(json_object_get(row, "params"), inner, value) list_print_param(value);
   }
-  puts("\nHeaps (--heap A,B)");
-  json_array_foreach(json_object_get(list, "heaps"), index, row) {
-    printf("  %-12s %s", job_text(row, "name"), job_text(row, "heap_version"));
-    const char *separator = " [";
-    json_array_foreach(json_object_get(row, "capabilities"), inner, value) {
-      printf("%s%s", separator, json_string_value(value));
-      separator = " ";
-    }
-    puts(separator[1] == '[' ? "" : "]");
-    if (job_text(row, "heap_settings")[0]) printf("    %s\n", job_text(row, "heap_settings"));
-  }
+  puts("\nHeaps (--heap A,B): version, [capabilities], settings");
+  json_array_foreach(json_object_get(list, "heaps"), index, row) list_print_heap(row);
   puts("\nHeap options (--set name=value)");
   json_array_foreach(json_object_get(list, "options"), index, row) {
-    printf("  %-12s %s; default %" JSON_INTEGER_FORMAT "\n", job_text(row, "name"),
-           job_text(row, "help"), json_integer_value(json_object_get(row, "default")));
+    char *text = cli_format("%s; default %" JSON_INTEGER_FORMAT, job_text(row, "help"),
+                            json_integer_value(json_object_get(row, "default")));
+    list_line(2, LIST_HEAP, job_text(row, "name"), text);
+    free(text);
   }
 }
 
@@ -97,7 +124,7 @@ int command_list(int argc, char **argv) {
       .doc = "List workloads with their parameters, heaps with version and capabilities, and the "
              "options of the heaps."};
   bool as_json = false;
-  argp_parse(&argp, argc, argv, 0, NULL, &as_json);
+  cli_parse(&argp, argc, argv, &as_json);
   run_catalogue catalogue;
   if (!catalogue_load(&catalogue, cli_program_folder())) return EXIT_USAGE;
   json_t *list = list_json(&catalogue);

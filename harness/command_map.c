@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "harness/cli.h"
+#include "harness/cli_options.h"
 #include "harness/map_text.h"
 #include "harness/record_file.h"
 #include "harness/row_options.h"
@@ -36,7 +37,10 @@ static error_t map_parse(int key, char *value, struct argp_state *state) {
     arguments->out = value;
     return 0;
   case ARGP_KEY_ARG:
-    if (state->arg_num > 0) argp_error(state, "one workload at a time; '%s' is too much", value);
+    if (state->arg_num > 0) {
+      cli_error("one workload at a time; '%s' is too much", value);
+      exit(EXIT_USAGE);
+    }
     arguments->rows.workload = value;
     return 0;
   default:
@@ -136,7 +140,7 @@ int command_map(int argc, char **argv) {
       .doc = "Draw which pages a heap holds at every stage of WORKLOAD, and how full they are.",
       .children = children};
   map_arguments arguments = {.rows = row_options_default()};
-  argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+  cli_parse(&argp, argc, argv, &arguments);
   if (!arguments.rows.workload)
     return cli_error("which workload? heapduel map WORKLOAD; 'heapduel list' names them");
   run_catalogue catalogue;

@@ -10,17 +10,20 @@
 
 #include "allocators/os/os.h"
 #include "harness/cli.h"
+#include "harness/cli_options.h"
 #include "harness/hyperfine.h"
 #include "harness/plan.h"
 #include "harness/record_file.h"
+#include "harness/report_plan.h"
 #include "harness/row_options.h"
 #include "harness/schedule.h"
 #include "reports/report.h"
 
 typedef struct report_arguments {
-  bool quick, resume, no_times;
+  report_plan plan;
+  report_stated stated;
+  bool resume;
   const char *out, *records, *title;
-  int64_t blocks, seed;
 } report_arguments;
 
 enum {
@@ -50,7 +53,7 @@ static error_t report_parse(int key, char *value, struct argp_state *state) {
     arguments->out = value;
     return 0;
   case OPTION_QUICK:
-    arguments->quick = true;
+    arguments->plan.quick = arguments->stated.quick = true;
     return 0;
   case OPTION_RESUME:
     arguments->resume = true;
@@ -62,9 +65,11 @@ static error_t report_parse(int key, char *value, struct argp_state *state) {
     arguments->title = value;
     return 0;
   case OPTION_BLOCKS:
-    return row_number(state, "--blocks", value, 1, 1000, &arguments->blocks);
+    arguments->stated.blocks = true;
+    return row_number(state, "--blocks", value, 1, 1000, &arguments->plan.blocks);
   case OPTION_SEED:
-    return row_number(state, "--seed", value, 0, INT64_MAX, &arguments->seed);
+    arguments->stated.seed = true;
+    return row_number(state, "--seed", value, 0, INT64_MAX, &arguments->plan.seed);
   case ARGP_KEY_ARG:
     cli_error("report takes no argument; '%s' is too much (the folder is -o DIR)", value);
     exit(EXIT_USAGE);
@@ -94,7 +99,8 @@ static char *report_new_folder(void) {
 // ---- running ------------------------------------------------------------------------------------
 
 typedef struct report_state {
-  const report_arguments *arguments;
+  report_plan plan;
+  bool resume;
   const run_catalogue *catalogue;
   char *records;    // path
   json_t *finished; // of an interrupted report, or NULL
@@ -143,12 +149,11 @@ static json_t *report_time_processes(report_state *state, const job_list *list, 
 static schedule_result report_processes(report_state *state) {
   const plan_limits *limits = &state->limits;
   double left_s = limits->budget_s - limits->reserve_s - report_spent_s(state);
-  if (left_s > limits->process_s || state->arguments->blocks > 0) left_s = limits->process_s;
+  if (left_s > limits->process_s || state->plan.blocks > 0) left_s = limits->process_s;
   if (report_has_processes(state->finished)) return SCHEDULE_OK;
   progress_job(&state->progress, "whole-process times (hyperfine)");
   job_list list = {.jobs = NULL};
-  plan_processes(state->catalogue, state->arguments->quick, (uint64_t)state->arguments->seed,
-                 &list);
+  plan_processes(state->catalogue, state->plan.quick, (uint64_t)state->plan.seed, &list);
   char error[HYPERFINE_ERROR_BYTES] = "the other runs took all the time";
   json_t *record, *records = NULL;
   if (list.count > 0 && left_s > 0) records = report_time_processes(state, &list, left_s, error);
@@ -168,10 +173,10 @@ static schedule_result report_processes(report_state *state) {
 }
 
 static schedule_result report_block(report_state *state, uint64_t block) {
-  const report_arguments *arguments = state->arguments;
+  const report_plan *plan = &state->plan;
   job_list list = {.jobs = NULL};
-  plan_block(state->catalogue, arguments->quick, (uint64_t)arguments->seed, block, &list);
-  schedule_shuffle(&list, (uint64_t)arguments->seed, block);
+  plan_block(state->catalogue, plan->quick, (uint64_t)plan->seed, block, &list);
+  schedule_shuffle(&list, (uint64_t)plan->seed, block);
   const schedule_result result = schedule_run(&list, state->catalogue, state->finished,
                                               &state->progress, plan_cost, report_take, state);
   job_list_free(&list);
@@ -181,8 +186,7 @@ static schedule_result report_block(report_state *state, uint64_t block) {
 // Jobs of a block, and their expected seconds on the machine that the plan's costs come from.
 static size_t report_block_jobs(const report_state *state, uint64_t block, double *cost) {
   job_list list = {.jobs = NULL};
-  plan_block(state->catalogue, state->arguments->quick, (uint64_t)state->arguments->seed, block,
-             &list);
+  plan_block(state->catalogue, state->plan.quick, (uint64_t)state->plan.seed, block, &list);
   *cost = 0;
   for (size_t i = 0; i < list.count; i++) *cost += plan_cost(&list.jobs[i]);
   const size_t count = list.count;
@@ -192,8 +196,8 @@ static size_t report_block_jobs(const report_state *state, uint64_t block, doubl
 
 // How many blocks from `block` on will be run, judged by the speed so far. Block 0 always is.
 static uint64_t report_blocks_left(const report_state *state, uint64_t block, double left_s) {
-  const report_arguments *arguments = state->arguments;
-  if (arguments->blocks > 0) return (uint64_t)arguments->blocks - block;
+  const report_plan *plan = &state->plan;
+  if (plan->blocks > 0) return (uint64_t)plan->blocks - block;
   double cost, first_s = 0;
   const double speed =
       state->progress.done_cost > 0 ? report_spent_s(state) / state->progress.done_cost : 1.0;
@@ -245,6 +249,10 @@ static int report_render_all(const report_arguments *arguments, const char *reco
   const report_options options = {.records = records, .out = out, .title = arguments->title};
   const report_status status = report_render(&options, error, sizeof error);
   if (status != REPORT_OK) return cli_error("%s", error);
+  if (!cli_can_execute("gnuplot"))
+    cli_error("the report has no figures: gnuplot is missing; apt-get install gnuplot-nox, then: "
+              "heapduel report --records %s -o %s",
+              records, out);
   if (report_summary(records, stdout, error, sizeof error) != REPORT_OK)
     return cli_error("%s", error);
   printf("\n%s/report.md\n", out);
@@ -256,7 +264,7 @@ static bool report_load_finished(report_state *state) {
   char error[RECORD_FILE_ERROR_BYTES];
   const bool exists = access(state->records, F_OK) == 0;
   if (!exists) return true;
-  if (!state->arguments->resume) {
+  if (!state->resume) {
     cli_error("%s exists already; go on with --resume, render it with --records, or choose another "
               "folder",
               state->records);
@@ -278,21 +286,30 @@ static bool report_load_finished(report_state *state) {
   return false;
 }
 
+// The folder is there, belongs to this plan, and what it holds already is loaded.
+static bool report_prepare(report_state *state, const report_arguments *arguments,
+                           const char *out) {
+  if (!cli_make_folder(out)) return false;
+  if (arguments->resume && !report_plan_adopt(out, arguments->stated, &state->plan)) return false;
+  state->limits = plan_limits_of(state->plan.quick);
+  return report_load_finished(state) && report_plan_store(out, &state->plan);
+}
+
 static int report_run(const report_arguments *arguments, const char *out) {
   run_catalogue catalogue;
   if (!catalogue_load(&catalogue, cli_program_folder())) return EXIT_USAGE;
-  report_state state = {.arguments = arguments,
+  report_state state = {.plan = arguments->plan,
+                        .resume = arguments->resume,
                         .catalogue = &catalogue,
                         .records = cli_format("%s/records.jsonl", out),
-                        .limits = plan_limits_of(arguments->quick),
                         .begin_ns = hs_os_now_ns()};
   int code = EXIT_USAGE;
-  if (!cli_make_folder(out) || !report_load_finished(&state)) goto free_state;
+  if (!report_prepare(&state, arguments, out)) goto free_state;
   cli_catch_interrupts();
   switch (report_blocks(&state)) {
   case SCHEDULE_INTERRUPTED:
-    cli_error("interrupted; go on with: heapduel report --resume%s -o %s",
-              arguments->quick ? " --quick" : "", out);
+    cli_error("interrupted, what finished is kept; go on with: heapduel report --resume -o %s",
+              out);
     code = EXIT_INTERRUPTED;
     break;
   case SCHEDULE_STOPPED:
@@ -317,8 +334,8 @@ int command_report(int argc, char **argv) {
              "DIR/records.jsonl and write DIR/report.md.\v"
              "Exit codes: 0 ok, 2 usage, 3 a run failed (the report says which), 130 interrupted "
              "(go on with --resume)."};
-  report_arguments arguments = {.seed = 1};
-  argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+  report_arguments arguments = {.plan = {.seed = 1}};
+  cli_parse(&argp, argc, argv, &arguments);
   if (arguments.resume && !arguments.out)
     return cli_error("--resume needs the folder of the interrupted report: -o DIR");
   if (arguments.resume && arguments.records)

@@ -7,6 +7,7 @@
 
 #include "allocators/runtime/config.h"
 #include "harness/cli.h"
+#include "harness/cli_options.h"
 #include "harness/record.h"
 #include "harness/record_file.h"
 #include "harness/row_options.h"
@@ -51,7 +52,10 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
     arguments->map = true;
     return 0;
   case ARGP_KEY_ARG:
-    if (state->arg_num > 0) argp_error(state, "one workload at a time; '%s' is too much", value);
+    if (state->arg_num > 0) {
+      cli_error("one workload at a time; '%s' is too much", value);
+      exit(EXIT_USAGE);
+    }
     arguments->rows.workload = value;
     return 0;
   default:
@@ -175,7 +179,7 @@ int command_run(int argc, char **argv) {
              "kept).",
       .children = children};
   run_arguments arguments = {.rows = row_options_default(), .variant = "", .blocks = 1};
-  argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+  cli_parse(&argp, argc, argv, &arguments);
   if (!arguments.rows.workload)
     return cli_error("which workload? heapduel run WORKLOAD; 'heapduel list' names them");
   run_catalogue catalogue;

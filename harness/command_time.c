@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "harness/cli.h"
+#include "harness/cli_options.h"
 #include "harness/hyperfine.h"
 #include "harness/record.h"
 #include "harness/record_file.h"
@@ -40,7 +41,10 @@ static error_t time_parse(int key, char *value, struct argp_state *state) {
     arguments->json = value;
     return 0;
   case ARGP_KEY_ARG:
-    if (state->arg_num > 0) argp_error(state, "one workload at a time; '%s' is too much", value);
+    if (state->arg_num > 0) {
+      cli_error("one workload at a time; '%s' is too much", value);
+      exit(EXIT_USAGE);
+    }
     arguments->rows.workload = value;
     return 0;
   default:
@@ -109,7 +113,7 @@ int command_time(int argc, char **argv) {
       .doc = "Time whole processes, start and exit included, with hyperfine.",
       .children = children};
   time_arguments arguments = {.rows = row_options_default(), .runs = 10, .warmup = 1};
-  argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+  cli_parse(&argp, argc, argv, &arguments);
   if (!arguments.rows.workload)
     return cli_error("which workload? heapduel time WORKLOAD; 'heapduel list' names them");
   run_catalogue catalogue;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The command: picks the subcommand, which parses its own options.
 #include <argp.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +39,15 @@ static int heapduel_unknown(const char *name) {
   return cli_error("there is no command '%s'; 'heapduel --help' names them", name);
 }
 
+// What was printed may have been lost (a full disk behind a redirection): never end well then.
+static int heapduel_end(int code) {
+  const bool lost = ferror(stdout) != 0;
+  if (fflush(stdout) == 0 && !lost) return code;
+  if (code == EXIT_GOOD || !lost)
+    cli_error("cannot write to standard output: %s", errno ? strerror(errno) : "write error");
+  return code == EXIT_GOOD ? EXIT_USAGE : code;
+}
+
 int main(int argc, char **argv) {
   argp_err_exit_status = EXIT_USAGE;
   if (argc < 2) {
@@ -46,11 +57,11 @@ int main(int argc, char **argv) {
   const char *name = argv[1];
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
     heapduel_help();
-    return EXIT_GOOD;
+    return heapduel_end(EXIT_GOOD);
   }
   if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
     puts("heapduel " HEAPDUEL_VERSION);
-    return EXIT_GOOD;
+    return heapduel_end(EXIT_GOOD);
   }
   for (size_t i = 0; i < HEAPDUEL_COMMANDS; i++) {
     if (strcmp(name, heapduel_commands[i].name) != 0) continue;
@@ -58,7 +69,7 @@ int main(int argc, char **argv) {
     argv[1] = title;
     const int code = heapduel_commands[i].run(argc - 1, argv + 1);
     free(title);
-    return code;
+    return heapduel_end(code);
   }
   return heapduel_unknown(name);
 }

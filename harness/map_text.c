@@ -51,11 +51,13 @@ const char *map_text_cell(const json_t *pages, size_t first, size_t last) {
 void map_text_print(FILE *out, const char *stage, const json_t *pages) {
   const size_t count = json_array_size(pages), per_cell = map_text_pages_per_cell(count);
   const map_sum sum = map_text_sum(pages, 0, count);
-  char live[24], resident[24], metadata[24];
-  fprintf(out, "\nstage %s: %s live on %s of object pages, %s of metadata; %zu pages, %zu resident",
-          stage, cli_bytes(sum.live_bytes, live), cli_bytes(sum.object_bytes, resident),
-          cli_bytes(sum.metadata_bytes, metadata), sum.pages, sum.resident);
-  fprintf(out, per_cell > 1 ? ", %zu pages per cell\n" : "\n", per_cell);
+  char live[24], objects[24], metadata[24];
+  fprintf(out, "\nstage %s: %zu pages, %zu resident", stage, sum.pages, sum.resident);
+  if (per_cell > 1) fprintf(out, ", %zu pages per cell", per_cell);
+  fprintf(out, "\n%s live in %s of object pages", cli_bytes(sum.live_bytes, live),
+          cli_bytes(sum.object_bytes, objects));
+  if (sum.metadata > 0) fprintf(out, ", %s of metadata", cli_bytes(sum.metadata_bytes, metadata));
+  fputc('\n', out);
   for (size_t cell = 0, at = 0; at < count; cell++, at += per_cell) {
     const size_t last = at + per_cell < count ? at + per_cell : count;
     fprintf(out, "%s%s", cell % MAP_TEXT_COLUMNS == 0 ? "  " : "", map_text_cell(pages, at, last));
@@ -64,8 +66,7 @@ void map_text_print(FILE *out, const char *stage, const json_t *pages) {
 }
 
 void map_text_print_legend(FILE *out) {
-  fputs(
-      "\n█ over 3/4 live  ▓ to 3/4  ▒ to 1/2  ░ to 1/4  _ empty, resident  m metadata  . returned "
-      "to the OS\n",
-      out);
+  fputs("\nlive share of a cell:  █ over 3/4   ▓ to 3/4   ▒ to 1/2   ░ to 1/4\n"
+        "_ resident without objects   m metadata   . returned to the system\n",
+        out);
 }

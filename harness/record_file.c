@@ -121,7 +121,17 @@ static bool record_file_write(int fd, const json_t *record) {
 bool record_file_append(const char *path, const json_t *record) {
   const int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd < 0) return false;
-  bool good = record_file_trim(fd) && record_file_write(fd, record);
+  bool good = record_file_trim(fd);
+  const off_t before = lseek(fd, 0, SEEK_END);
+  if (good && !record_file_write(fd, record)) {
+    // A full disk takes part of a line: take it back. Nothing else can be done if that fails too,
+    // and readers ignore a torn last line.
+    const int error = errno;
+    const bool taken_back = before >= 0 && ftruncate(fd, before) == 0;
+    (void)taken_back;
+    errno = error;
+    good = false;
+  }
   // A pipe or a device has nothing to make durable.
   good = good && (fsync(fd) == 0 || errno == EINVAL || errno == EROFS);
   return close(fd) == 0 && good;

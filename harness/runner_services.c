@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The services of workloads/workload.h: what a workload may ask of the harness while it runs.
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -211,12 +212,16 @@ HS_NORETURN static void run_end(workload_run *run, record_status status) {
   longjmp(run->end, 1);
 }
 
+// What ran out: the limit that was set, which can be raised, or the machine's memory.
 void workload_out_of_memory(workload_run *run) {
+  char limit[96] = "", done[64] = "";
+  if (run->options->config.limit_bytes > 0)
+    snprintf(limit, sizeof limit, " under limit=%" PRIu64 "; raise it with --set limit=BYTES",
+             (uint64_t)run->options->config.limit_bytes);
   if (run->progress_total > 0)
-    snprintf(run->record.reason, RECORD_REASON_BYTES, "out of memory after %.0f %% of the work",
+    snprintf(done, sizeof done, " after %.0f %% of the work",
              100.0 * (double)run->progress_done / (double)run->progress_total);
-  else
-    snprintf(run->record.reason, RECORD_REASON_BYTES, "out of memory");
+  snprintf(run->record.reason, RECORD_REASON_BYTES, "out of memory%s%s", done, limit);
   run_end(run, RECORD_OOM);
 }
 

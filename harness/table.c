@@ -70,23 +70,37 @@ static const struct {
                      {"peak RSS", "peak_rss_bytes", false}};
 enum { TABLE_METRICS = sizeof table_columns / sizeof table_columns[0] };
 
+static bool table_any_has(const json_t *records, const char *name) {
+  size_t index;
+  json_t *record;
+  json_array_foreach(records, index, record) {
+    if (json_is_number(json_object_get(json_object_get(record, "metrics"), name))) return true;
+  }
+  return false;
+}
+
+// One line per record; columns that no record has are left out.
 static void table_print_metrics(FILE *out, const json_t *records) {
   text_table table = {.columns = 0};
   char texts[2 + TABLE_METRICS][TABLE_CELL_BYTES] = {"heap", "status"};
   const char *cells[2 + TABLE_METRICS];
-  for (size_t i = 0; i < 2 + TABLE_METRICS; i++) {
-    cells[i] = texts[i];
-    if (i >= 2) snprintf(texts[i], TABLE_CELL_BYTES, "%s", table_columns[i - 2].title);
+  size_t shown[TABLE_METRICS], count = 0;
+  for (size_t i = 0; i < 2 + TABLE_METRICS; i++) cells[i] = texts[i];
+  for (size_t i = 0; i < TABLE_METRICS; i++) {
+    if (!table_any_has(records, table_columns[i].metric)) continue;
+    snprintf(texts[2 + count], TABLE_CELL_BYTES, "%s", table_columns[i].title);
+    shown[count++] = i;
   }
-  table_row(&table, cells, 2 + TABLE_METRICS);
+  table_row(&table, cells, 2 + count);
   size_t index;
   json_t *record;
   json_array_foreach(records, index, record) {
     table_row_name(record, texts[0]);
     snprintf(texts[1], TABLE_CELL_BYTES, "%s", job_text(record, "status"));
-    for (size_t i = 0; i < TABLE_METRICS; i++)
-      table_metric(record, table_columns[i].metric, table_columns[i].is_time, texts[2 + i]);
-    table_row(&table, cells, 2 + TABLE_METRICS);
+    for (size_t i = 0; i < count; i++)
+      table_metric(record, table_columns[shown[i]].metric, table_columns[shown[i]].is_time,
+                   texts[2 + i]);
+    table_row(&table, cells, 2 + count);
   }
   table_print(out, &table);
   table_free(&table);
@@ -114,38 +128,59 @@ static void table_stage_cell(const json_t *record, const char *stage_name, const
     snprintf(out, TABLE_CELL_BYTES, "-");
 }
 
-// The records of block 0, at most as many as fit: further blocks have the same stages.
-static size_t table_columns_of(const json_t *records, json_t **out) {
-  size_t index, count = 0;
-  json_t *record;
-  json_array_foreach(records, index, record) {
-    const bool first = json_integer_value(json_object_get(record, "block")) == 0;
-    if (first && json_array_size(json_object_get(record, "stages")) > 0 &&
-        count < TABLE_COLUMNS - 2)
-      out[count++] = record;
+// Whether a record is of block 0 and has the number at some stage: further blocks repeat the stages.
+static bool table_has_stages(const json_t *record, const char *key) {
+  size_t index;
+  json_t *stage;
+  if (json_integer_value(json_object_get(record, "block")) != 0) return false;
+  json_array_foreach(json_object_get(record, "stages"), index, stage) {
+    if (json_is_number(json_object_get(stage, key))) return true;
   }
-  return count;
+  return false;
 }
 
+// The record with most stages: one that ended early has the first of them only.
+static const json_t *table_longest(const json_t *records, const char *key) {
+  const json_t *longest = NULL;
+  size_t index, most = 0;
+  json_t *record;
+  json_array_foreach(records, index, record) {
+    const size_t stages = json_array_size(json_object_get(record, "stages"));
+    if (!table_has_stages(record, key) || stages <= most) continue;
+    longest = record;
+    most = stages;
+  }
+  return longest;
+}
+
+// One line per row, one column per stage.
 static void table_print_stages(FILE *out, const json_t *records, const char *key,
                                const char *title) {
-  json_t *columns[TABLE_COLUMNS], *stage;
-  const size_t count = table_columns_of(records, columns);
-  if (count == 0) return;
+  const json_t *longest = table_longest(records, key);
+  if (!longest) return;
+  const json_t *stages = json_object_get(longest, "stages");
+  size_t count = json_array_size(stages), index;
+  if (count > TABLE_COLUMNS - 1) count = TABLE_COLUMNS - 1;
   text_table table = {.columns = 0};
-  char texts[TABLE_COLUMNS][TABLE_CELL_BYTES] = {"stage", "live"}, text[24];
+  char texts[TABLE_COLUMNS][TABLE_CELL_BYTES] = {"stage"}, text[24];
   const char *cells[TABLE_COLUMNS];
   for (size_t i = 0; i < TABLE_COLUMNS; i++) cells[i] = texts[i];
-  for (size_t i = 0; i < count; i++) table_row_name(columns[i], texts[2 + i]);
-  table_row(&table, cells, 2 + count);
-  size_t index;
-  json_array_foreach(json_object_get(columns[0], "stages"), index, stage) {
-    const char *name = job_text(stage, "name");
-    snprintf(texts[0], TABLE_CELL_BYTES, "%s", name);
-    snprintf(texts[1], TABLE_CELL_BYTES, "%s",
-             cli_bytes(json_number_value(json_object_get(stage, "live_bytes")), text));
-    for (size_t i = 0; i < count; i++) table_stage_cell(columns[i], name, key, texts[2 + i]);
-    table_row(&table, cells, 2 + count);
+  for (size_t i = 0; i < count; i++)
+    snprintf(texts[1 + i], TABLE_CELL_BYTES, "%s", job_text(json_array_get(stages, i), "name"));
+  table_row(&table, cells, 1 + count);
+  snprintf(texts[0], TABLE_CELL_BYTES, "live objects");
+  for (size_t i = 0; i < count; i++) {
+    const json_t *live = json_object_get(json_array_get(stages, i), "live_bytes");
+    snprintf(texts[1 + i], TABLE_CELL_BYTES, "%s", cli_bytes(json_number_value(live), text));
+  }
+  table_row(&table, cells, 1 + count);
+  json_t *record;
+  json_array_foreach(records, index, record) {
+    if (!table_has_stages(record, key)) continue;
+    table_row_name(record, texts[0]);
+    for (size_t i = 0; i < count; i++)
+      table_stage_cell(record, job_text(json_array_get(stages, i), "name"), key, texts[1 + i]);
+    table_row(&table, cells, 1 + count);
   }
   fprintf(out, "\n%s\n", title);
   table_print(out, &table);
@@ -155,14 +190,16 @@ static void table_print_stages(FILE *out, const json_t *records, const char *key
 void table_print_records(FILE *out, const json_t *records) {
   if (json_array_size(records) == 0) return;
   table_print_metrics(out, records);
-  table_print_stages(out, records, "rss_bytes", "RSS above the start of the process");
+  table_print_stages(out, records, "rss_bytes",
+                     "RSS above what the process had before the workload, after a full collection");
   table_print_stages(out, records, "footprint_bytes",
                      "Footprint by the heap's own account, above its start");
-  size_t index;
+  size_t index, noted = 0;
   json_t *record;
   json_array_foreach(records, index, record) {
     const char *reason = job_text(record, "reason");
     if (reason[0])
-      fprintf(out, "\n%s: %s, %s\n", job_text(record, "heap"), job_text(record, "status"), reason);
+      fprintf(out, "%s%s: %s, %s\n", noted++ ? "" : "\n", job_text(record, "heap"),
+              job_text(record, "status"), reason);
   }
 }

@@ -21,10 +21,13 @@ static unsigned next_bit(const uint64_t *bits, unsigned from, unsigned end, bool
   return end;
 }
 
-// Clear the reference flags of [start, limit).
+// Clear the reference flags of [start, limit). Words at its ends may hold flags of other objects.
 static void clear_ref_flags(nonmoving_heap *heap, uintptr_t start, uintptr_t limit) {
   const size_t from = (start - heap->base) / sizeof(heap_ref);
-  nm_bits_clear_range(heap->ref_flags + from / 64, from % 64, (limit - start) / sizeof(heap_ref));
+  const size_t count = (limit - start) / sizeof(heap_ref), first = from % 64;
+  _Atomic(uint64_t) *const words = heap->ref_flags + from / 64;
+  for (unsigned w = 0; w * 64ull < first + count; w++)
+    hs_store_relaxed(&words[w], hs_load_relaxed(&words[w]) & ~nm_bits_range_mask(w, first, count));
 }
 
 static void prepare_run(nonmoving_heap *heap, const nm_span *span, uintptr_t start,

@@ -43,7 +43,7 @@ static void mark_stw(nonmoving_heap *heap, nm_thread *self) {
 // From here on every span in use is unswept, and the lists have changed roles.
 static void turn_sweepgen_stw(nonmoving_heap *heap) {
   uint64_t spans = 0;
-  for (size_t w = 0; w < hs_div_up(heap->grown_pages, 64); w++)
+  for (size_t w = 0; w < hs_div_up(nm_grown_pages(heap), 64); w++)
     spans += hs_popcount64(heap->in_use[w]);
   hs_store_relaxed(&heap->unswept_count, spans); // published by the restart of the world
   hs_store_relaxed(&heap->reclaim_page, 0u);

@@ -130,14 +130,15 @@ struct nonmoving_heap {
 
   // Typed views of the tables. [const]
   nm_page_entry *entries;
-  uint64_t *ref_flags, *bits, *in_use, *marked, *zeroed;
+  uint64_t *bits, *in_use, *marked, *zeroed;
+  // Words are written by the thread that holds their span, and read by others that check an object.
+  _Atomic(uint64_t) *ref_flags;
   nm_span *span_structs;
   uintptr_t *pins;
 
   hs_mutex lock; // the page heap: all down to `weak_free`
   nm_table tables[NM_TABLE_COUNT];
   nm_pages pages;
-  size_t grown_pages;                          // pages below were obtained from the OS
   size_t span_structs_count;                   // cut from the table so far
   nm_span *span_free;                          // recycled structs
   size_t bits_count;                           // words cut from the bits table
@@ -147,6 +148,8 @@ struct nonmoving_heap {
   size_t pin_count;
 
   nm_page_counts counts;
+  _Atomic(size_t) grown_pages;                              // [atomic] written under lock: pages
+                                                            // below were obtained from the OS
   _Atomic(uint64_t) peak_footprint_bytes;                   // [atomic] written under lock
   _Atomic(uint64_t) large_mallocs_bytes, large_frees_bytes; // [atomic] cumulative, rounded to pages
   _Atomic(uint64_t) tiny_count;     // [atomic] second halves of tiny blocks, of flushed threads
@@ -173,6 +176,9 @@ struct nonmoving_heap {
   hs_event_log log;                  // last: large, and only its used pages cost anything
 };
 
+static inline size_t nm_grown_pages(const nonmoving_heap *heap) {
+  return hs_load_relaxed(&heap->grown_pages);
+}
 static inline size_t nm_page_of(const nonmoving_heap *heap, uintptr_t address) {
   return (address - heap->base) >> NM_PAGE_SHIFT;
 }

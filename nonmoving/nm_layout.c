@@ -120,7 +120,7 @@ bool nm_layout_reserve(nonmoving_heap *heap) {
 
 void nm_layout_release(nonmoving_heap *heap) {
   if (heap->base == 0) return;
-  hs_track_live((void *)heap->base, heap->grown_pages << NM_PAGE_SHIFT);
+  hs_track_live((void *)heap->base, nm_grown_pages(heap) << NM_PAGE_SHIFT);
   hs_os_unmap(heap->tables_memory, heap->tables_bytes);
   hs_os_unmap((void *)heap->base, heap->range_bytes);
   heap->base = 0;

@@ -77,12 +77,13 @@ static void mark_slots(marker *m, const heap_ref *slots, size_t count) {
 // references has one.
 static size_t small_ref_count(const nonmoving_heap *heap, uintptr_t object) {
   const size_t bit = (object - heap->base) / sizeof(heap_ref);
-  const uint64_t *word = &heap->ref_flags[bit / 64];
-  const uint64_t first = *word >> (bit % 64);
+  const _Atomic(uint64_t) *word = &heap->ref_flags[bit / 64];
+  const uint64_t first = hs_load_relaxed(word) >> (bit % 64);
   if (HS_LIKELY(first != 0)) return hs_ctz64(first) + 1;
   size_t count = 64 - bit % 64;
-  for (word++; *word == 0; word++) count += 64;
-  return count + hs_ctz64(*word) + 1;
+  uint64_t next;
+  for (word++; (next = hs_load_relaxed(word)) == 0; word++) count += 64;
+  return count + hs_ctz64(next) + 1;
 }
 
 size_t nm_object_ref_count(const nonmoving_heap *heap, const nm_span *span, uintptr_t object) {
@@ -137,7 +138,7 @@ static void mark_root_slots(void *context, heap_ref *slots, size_t count) {
 // Scan every marked object with references again. See Note [mark overflow] in runtime/grey.h.
 static void rescan_marked(marker *m) {
   nonmoving_heap *const heap = m->heap;
-  for (size_t page = 0; page < heap->grown_pages; page++) {
+  for (size_t page = 0; page < nm_grown_pages(heap); page++) {
     const nm_span *const span = heap->entries[page].span;
     if (!span || span->first_page != page || !nm_span_is_scan(span)) continue;
     const uint64_t *const marks = m->bits + span->bits_index + m->half * nm_span_words(span);
@@ -165,7 +166,7 @@ static marker begin(nonmoving_heap *heap) {
 
 nm_marked nm_mark_stw(nonmoving_heap *heap) {
   HS_ASSERT(hs_world_is_stopped(&heap->world) && nm_sweep_is_done(heap));
-  for (size_t w = 0; w < hs_div_up(heap->grown_pages, 64); w++)
+  for (size_t w = 0; w < hs_div_up(nm_grown_pages(heap), 64); w++)
     if (heap->marked[w] != 0) heap->marked[w] = 0;
   marker m = begin(heap);
   hs_roots_visit_all_stw(&heap->world, mark_root_slots, &m);

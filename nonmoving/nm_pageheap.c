@@ -22,19 +22,19 @@ static bool grow_locked(nonmoving_heap *heap, size_t n) {
   const size_t range_pages = heap->range_bytes >> NM_PAGE_SHIFT;
   if (n > range_pages) return false;
   const size_t pages = hs_align_up(n, NM_CHUNK_PAGES);
-  const size_t end = heap->grown_pages + pages;
-  if (pages > range_pages - heap->grown_pages) return false;
+  const size_t grown = nm_grown_pages(heap), end = grown + pages;
+  if (pages > range_pages - grown) return false;
   const uint64_t begin_ns = hs_os_now_ns();
   if (!nm_layout_commit_arena(heap, end)) return false;
-  void *const start = (void *)nm_page_address(heap, heap->grown_pages);
+  void *const start = (void *)nm_page_address(heap, grown);
   if (hs_os_commit(start, pages << NM_PAGE_SHIFT) != 0) return false;
   hs_track_free(start, pages << NM_PAGE_SHIFT);
-  size_t first = heap->grown_pages / NM_CHUNK_PAGES, last = end / NM_CHUNK_PAGES - 1;
+  size_t first = grown / NM_CHUNK_PAGES, last = end / NM_CHUNK_PAGES - 1;
   touch_range(heap, NM_TABLE_CHUNKS, first, last, sizeof(nm_chunk));
   for (unsigned l = NM_LEVELS; l-- > 0; first >>= NM_FANOUT_BITS, last >>= NM_FANOUT_BITS)
     touch_range(heap, (nm_table_id)(NM_TABLE_SUMMARIES + l), first, last, sizeof(nm_sum));
-  nm_pages_grow(&heap->pages, heap->grown_pages / NM_CHUNK_PAGES, pages / NM_CHUNK_PAGES);
-  heap->grown_pages = end;
+  nm_pages_grow(&heap->pages, grown / NM_CHUNK_PAGES, pages / NM_CHUNK_PAGES);
+  hs_store_relaxed(&heap->grown_pages, end);
   hs_owner_add(&heap->counts.released, (uint64_t)pages);
   hs_event_log_add(&heap->log, HS_EVENT_GROW, 0, begin_ns, hs_os_now_ns(), pages << NM_PAGE_SHIFT);
   return true;
@@ -62,8 +62,9 @@ static bool limit_allows_locked(nonmoving_heap *heap, size_t extra) {
   if (heap->config.limit_bytes == 0) return true;
   const uint64_t whole = (uint64_t)heap->config.limit_bytes;
   const uint64_t limit = whole - hs_min_u64(LIMIT_HEADROOM_BYTES, whole / LIMIT_HEADROOM_FRACTION);
-  const uint64_t wanted =
-      backed_bytes(heap) + nm_metadata_bytes(heap) + ((uint64_t)extra << NM_PAGE_SHIFT);
+  // Page entries of their own, which few of them have had before, are what grows with the request.
+  const uint64_t each = NM_PAGE_BYTES + sizeof(nm_page_entry);
+  const uint64_t wanted = backed_bytes(heap) + nm_metadata_bytes(heap) + extra * each;
   if (wanted <= limit) return true;
   const size_t excess = (size_t)hs_div_up((size_t)(wanted - limit), NM_PAGE_BYTES);
   return nm_scavenge_pages_locked(heap, excess) >= excess;

@@ -134,12 +134,12 @@ unsigned nm_span_count_live(const nonmoving_heap *heap, const nm_span *span) {
 nm_span *nm_span_find(const nonmoving_heap *heap, uintptr_t address) {
   if (address < heap->base) return NULL;
   const size_t page = nm_page_of(heap, address);
-  return page < heap->grown_pages ? heap->entries[page].span : NULL;
+  return page < nm_grown_pages(heap) ? heap->entries[page].span : NULL;
 }
 
 void nm_span_check(const nonmoving_heap *heap, const nm_span *span) {
   HS_REQUIRE(span->page_count > 0 && span->span_class < NM_SPAN_CLASS_COUNT, "not a span in use");
-  HS_REQUIRE(span->first_page + span->page_count <= heap->grown_pages, "span outside the heap");
+  HS_REQUIRE(span->first_page + span->page_count <= nm_grown_pages(heap), "span outside the heap");
   HS_REQUIRE(span->free_index <= nm_span_objects(span), "I-nm-4: free_index past the last slot");
   HS_REQUIRE(nm_span_find(heap, nm_span_base(heap, span)) == span,
              "I-nm-8: the page entry of a span is another's");

@@ -47,7 +47,9 @@ static object_totals add_up_objects(nonmoving_heap *heap) {
   return total;
 }
 
-static void set_memory(nonmoving_heap *heap, heap_stats *out) {
+// Under heap.lock: a stopped world does not stop the scavenger, which moves pages between counters.
+static void set_memory_locked(nonmoving_heap *heap, heap_stats *out) {
+  HS_ASSERT(hs_mutex_is_held(&heap->lock));
   const uint64_t in_use = hs_load_relaxed(&heap->counts.in_use);
   const uint64_t free = hs_load_relaxed(&heap->counts.free);
   const uint64_t released = hs_load_relaxed(&heap->counts.released);
@@ -58,9 +60,7 @@ static void set_memory(nonmoving_heap *heap, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_metadata_bytes, nm_metadata_bytes(heap));
   heap_stats_set(out, HEAP_STAT_handle_table_bytes, 0);
   heap_stats_set(out, HEAP_STAT_scavenged_bytes, hs_load_relaxed(&heap->scavenged_bytes));
-  hs_mutex_lock(&heap->lock);
   nm_pageheap_note_peak_locked(heap);
-  hs_mutex_unlock(&heap->lock);
   heap_stats_set(out, HEAP_STAT_peak_footprint_bytes, hs_load_relaxed(&heap->peak_footprint_bytes));
 }
 
@@ -72,7 +72,9 @@ void nm_stats_fill_stw(nonmoving_heap *heap, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_total_alloc_bytes, objects.mallocs_bytes);
   heap_stats_set(out, HEAP_STAT_mallocs_count, objects.mallocs_count);
   heap_stats_set(out, HEAP_STAT_frees_count, objects.frees_count);
-  set_memory(heap, out);
+  hs_mutex_lock(&heap->lock);
+  set_memory_locked(heap, out);
+  hs_mutex_unlock(&heap->lock);
   heap_stats_set(out, HEAP_STAT_next_gc_bytes, hs_load_relaxed(&heap->goal_bytes));
   heap_stats_set(out, HEAP_STAT_cycles_count, heap->cycle.cycles_count);
   heap_stats_set(out, HEAP_STAT_forced_cycles_count, heap->cycle.forced_count);
@@ -128,7 +130,8 @@ static uint32_t live_bytes_on_page(const nonmoving_heap *heap, const nm_span *sp
 
 bool nonmoving_map(nonmoving_thread *thread, heap_map_fn visit, void *context) {
   nonmoving_heap *const heap = observe_begin(thread, true);
-  for (size_t page = 0; page < heap->grown_pages; page++) {
+  hs_mutex_lock(&heap->scavenge_lock); // or pages under a madvise would look used
+  for (size_t page = 0; page < nm_grown_pages(heap); page++) {
     const nm_span *const span = heap->entries[page].span;
     const uintptr_t address = nm_page_address(heap, page);
     const heap_map_page shown = {
@@ -139,6 +142,7 @@ bool nonmoving_map(nonmoving_thread *thread, heap_map_fn visit, void *context) {
     };
     visit(context, &shown);
   }
+  hs_mutex_unlock(&heap->scavenge_lock);
   observe_end(heap);
   return true;
 }

@@ -98,13 +98,6 @@ static nm_span *next_unmarked(nonmoving_heap *heap, size_t *page, size_t end,
   return span;
 }
 
-static size_t grown_pages(nonmoving_heap *heap) {
-  hs_mutex_lock(&heap->lock);
-  const size_t pages = heap->grown_pages;
-  hs_mutex_unlock(&heap->lock);
-  return pages;
-}
-
 // Take up to `wanted` pages of credit that an earlier reclaimer left.
 static size_t take_credit(nonmoving_heap *heap, size_t wanted) {
   uint64_t credit = hs_load_relaxed(&heap->reclaim_credit);
@@ -119,7 +112,7 @@ void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages) {
   size_t reclaimed = take_credit(heap, npages);
   while (reclaimed < npages && !nm_sweep_is_done(heap)) {
     size_t page = (size_t)hs_add_relaxed(&heap->reclaim_page, NM_CHUNK_PAGES);
-    if (page >= grown_pages(heap)) return;
+    if (page >= nm_grown_pages(heap)) return;
     const size_t end = page + NM_CHUNK_PAGES;
     unsigned span_class;
     for (nm_span *span; (span = next_unmarked(heap, &page, end, &span_class)) != NULL;) {

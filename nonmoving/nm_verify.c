@@ -55,7 +55,7 @@ static bool verify_span(nonmoving_heap *heap, const nm_span *span) {
 static bool verify_pages(nonmoving_heap *heap, recount *count) {
   const char *const violation = nm_pages_violation(&heap->pages);
   if (violation) return report("%s", violation);
-  for (size_t page = 0; page < heap->grown_pages; page++) {
+  for (size_t page = 0; page < nm_grown_pages(heap); page++) {
     const nm_span *const span = heap->entries[page].span;
     if (span) {
       count->used++;
@@ -153,7 +153,7 @@ static void check_slots(void *context, heap_ref *slots, size_t count) {
 static bool verify_references(nonmoving_heap *heap, bool all_live) {
   reference_check check = {heap, true};
   hs_roots_visit_all_stw(&heap->world, check_slots, &check);
-  for (size_t page = 0; page < heap->grown_pages && all_live; page++) {
+  for (size_t page = 0; page < nm_grown_pages(heap) && all_live; page++) {
     const nm_span *const span = heap->entries[page].span;
     if (!span || page != span->first_page || !nm_span_is_scan(span)) continue;
     for (unsigned i = 0; i < nm_span_objects(span); i++) {
@@ -172,7 +172,7 @@ static bool verify_references(nonmoving_heap *heap, bool all_live) {
 static bool verify_reachability(nonmoving_heap *heap, bool exact) {
   bool sound = true;
   nm_mark_stw(heap);
-  for (size_t page = 0; page < heap->grown_pages; page++) {
+  for (size_t page = 0; page < nm_grown_pages(heap); page++) {
     const nm_span *const span = heap->entries[page].span;
     if (!span || page != span->first_page) continue;
     uint64_t *const marks = nm_span_bitmap(heap, span, span->sweepgen + 2);
@@ -192,8 +192,8 @@ static bool verify_reachability(nonmoving_heap *heap, bool exact) {
 bool nm_verify_stw(nonmoving_heap *heap, bool exact) {
   HS_ASSERT(hs_world_is_stopped(&heap->world));
   recount count = {0};
-  hs_mutex_lock(&heap->scavenge_lock); // pages under a madvise are used and in no span
   nm_sweep_all(heap);
+  hs_mutex_lock(&heap->scavenge_lock); // pages under a madvise are used and in no span
   // Objects that died since the last sweep may refer to slots that were used again since, so the slots
   // of all allocated objects mean something only when every allocated object is reachable.
   const bool sound = verify_pages(heap, &count) && verify_lists(heap, &count) &&

@@ -18,8 +18,9 @@ enum {
 HS_ALWAYS_INLINE void nm_flag_last_ref(nonmoving_thread *thread, uintptr_t object,
                                        size_t ref_count) {
   const uintptr_t last = object + (ref_count - 1) * sizeof(heap_ref);
-  uint64_t *const word = (uint64_t *)(thread->ref_flag_bias + (last >> 9) * sizeof(uint64_t));
-  *word |= 1ull << (last >> 3 & 63);
+  _Atomic(uint64_t) *const word =
+      (_Atomic(uint64_t) *)(thread->ref_flag_bias + (last >> 9) * sizeof(uint64_t));
+  hs_store_relaxed(word, hs_load_relaxed(word) | 1ull << (last >> 3 & 63)); // its only writer
 }
 
 HEAP_INLINE heap_ref nonmoving_alloc(nonmoving_thread *thread, size_t ref_count,

@@ -10,6 +10,7 @@
 
 // Geometry in pixels of the SVG.
 enum {
+  CHART_ROOM = 3, // factor by which a logarithmic axis of a scatter goes on at both ends
   CHART_WIDTH = 960,
   CHART_HEIGHT = 440,
   CHART_LEFT = 88,     // tick labels and axis name
@@ -117,7 +118,7 @@ static void script_names(text *script, const chart_panel *panel, axis_range xr, 
   arena_free(&memory);
 }
 
-// Scatter: the name beside the point, on the first of four sides where it covers neither another
+// Scatter: the name beside the point, on the first side where it covers neither another
 // name nor a point.
 typedef struct box {
   double left, bottom, right, top;
@@ -132,11 +133,26 @@ static bool box_free(const box *taken, size_t count, double right, box b) {
   return true;
 }
 
+// Places of a name, the best first: beside the point, then above and below it in the middle, to the
+// right and to the left, farther and farther away.
+enum { ANNOTATION_LINES = 4, ANNOTATION_PLACES = 2 + 6 * ANNOTATION_LINES };
+
+static box annotation_box(box dot, double width, double line, size_t place) {
+  const double x = (dot.left + dot.right) / 2, y = (dot.bottom + dot.top) / 2;
+  if (place == 0) return (box){dot.right, y - line / 2, dot.right + width, y + line / 2};
+  if (place == 1) return (box){dot.left - width, y - line / 2, dot.left, y + line / 2};
+  const size_t lines = (place - 2) / 6, column = (place - 2) % 6 / 2;
+  const double left = column == 0 ? x - width / 2 : column == 1 ? dot.right : dot.left - width;
+  const double away = (double)lines * line;
+  const double bottom = place % 2 == 0 ? dot.top + away : dot.bottom - away - line;
+  return (box){left, bottom, left + width, bottom + line};
+}
+
 static void script_annotations(text *script, const chart_panel *panel, double width, double right,
                                axis_range xr, axis_range yr) {
   arena memory = {0};
   const double height = CHART_HEIGHT - CHART_TOP - CHART_BOTTOM;
-  const double letter = 8.2 / width, line = 16 / height, dot_x = 7 / width, dot_y = 7 / height;
+  const double letter = 7.6 / width, line = 16 / height, dot_x = 9 / width, dot_y = 8 / height;
   box *taken = arena_alloc(&memory, 2 * panel->count * sizeof *taken);
   size_t count = 0;
   for (size_t s = 0; s < panel->count; s++) {
@@ -147,24 +163,23 @@ static void script_annotations(text *script, const chart_panel *panel, double wi
   for (size_t s = 0; s < panel->count; s++) {
     const chart_series *series = &panel->series[s];
     const box dot = taken[s];
-    const double x = (dot.left + dot.right) / 2, y = (dot.bottom + dot.top) / 2;
+    const double x = (dot.left + dot.right) / 2;
     const double text_width = letter * (double)strlen(series->label);
-    const box sides[] = {
-        {dot.right, y - line / 2, dot.right + text_width, y + line / 2},
-        {dot.left - text_width, y - line / 2, dot.left, y + line / 2},
-        {x - text_width / 2, dot.top, x + text_width / 2, dot.top + line},
-        {x - text_width / 2, dot.bottom - line, x + text_width / 2, dot.bottom},
-        {dot.right, dot.top, dot.right + text_width, dot.top + line},
-        {dot.right, dot.bottom - line, dot.right + text_width, dot.bottom},
-        {dot.left - text_width, dot.top, dot.left, dot.top + line},
-    };
-    const size_t side_count = sizeof sides / sizeof *sides;
-    size_t side = 0;
-    while (side + 1 < side_count && !box_free(taken, count, right, sides[side])) side++;
-    taken[count++] = sides[side];
+    box at = annotation_box(dot, text_width, line, 0);
+    for (size_t k = 0; k < ANNOTATION_PLACES && !box_free(taken, count, right, at); k++)
+      at = annotation_box(dot, text_width, line, k);
+    taken[count++] = at;
     // The box's width is an estimate: the text is anchored where it meets the point.
-    const box *b = &sides[side];
+    const box *b = &at;
     const bool at_left = b->right <= x, at_right = b->left >= x;
+    const double y = (dot.bottom + dot.top) / 2;
+    // A name that had to go far away is joined to its point.
+    if (b->bottom > dot.top + line / 2 || b->top < dot.bottom - line / 2)
+      text_format(script,
+                  "set arrow from graph %.5f, graph %.5f to graph %.5f, graph %.5f nohead lw 0.6 "
+                  "lc rgb '%s'\n",
+                  x, y, fmin(fmax(x, b->left), b->right), b->bottom > y ? b->bottom : b->top,
+                  series->row->colour);
     text_format(script, "set label \"%s\" at graph %.5f, graph %.5f %s tc rgb '%s'\n",
                 series->label,
                 at_left    ? b->right - dot_x / 3
@@ -232,7 +247,10 @@ static void script_panel(text *script, const chart *c, size_t p, const char *csv
               left / CHART_WIDTH, (left + width) / CHART_WIDTH, (double)CHART_BOTTOM / CHART_HEIGHT,
               1 - (double)CHART_TOP / CHART_HEIGHT);
   text_format(script, "set title \"%s\"\nset origin 0,0\nset size 1,1\n", panel->title);
-  const axis_range xr = axis_fit(panel, false), yr = axis_fit(panel, true);
+  axis_range xr = axis_fit(panel, false);
+  const axis_range yr = axis_fit(panel, true);
+  // Names stand beside the points: leave room for them between the outermost points and the edges.
+  if (c->annotate) xr = axis_widen(panel->x.kind, xr, CHART_ROOM);
   axis_script(script, 'x', panel->x, xr);
   axis_script(script, 'y', panel->y, yr);
   if (c->direct) script_names(script, panel, xr, yr);

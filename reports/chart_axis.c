@@ -46,6 +46,11 @@ axis_range axis_fit(const chart_panel *panel, bool vertical) {
   return (axis_range){0, ceil(most * 1.02 / step) * step};
 }
 
+axis_range axis_widen(axis_kind kind, axis_range range, double times) {
+  if (!axis_is_log(kind)) return range;
+  return (axis_range){range.low / times, range.high * times};
+}
+
 double axis_place(axis_kind kind, axis_range range, double value) {
   if (!axis_is_log(kind)) return (value - range.low) / (range.high - range.low);
   if (value <= 0) return 0;

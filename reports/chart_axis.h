@@ -21,4 +21,7 @@ double axis_place(axis_kind kind, axis_range range, double value);
 // `set xrange`, `set xtics` and the label ('x' or 'y').
 void axis_script(text *script, char letter, chart_axis axis, axis_range range);
 
+// A logarithmic range, `times` lower and higher; others unchanged.
+axis_range axis_widen(axis_kind kind, axis_range range, double times);
+
 #endif

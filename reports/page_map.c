@@ -15,7 +15,8 @@ enum {
   MAP_COLUMNS = 96,   // cells in a row
   MAP_ROWS_MOST = 48, // more cells than this many rows are merged
   MAP_CELL = 5,       // width and height of a cell
-  MAP_MARGIN = 16,
+  MAP_MARGIN = 20,
+  MAP_FRAME = 3,  // from the cells to the line around them
   MAP_TITLE = 44, // two lines of text above a panel
   MAP_LEGEND = 40,
   MAP_SHADES = 8,       // shades of occupancy
@@ -132,21 +133,17 @@ static panel panel_make(arena *memory, const page_map *p, double cell_bytes) {
 
 // ---- SVG ----------------------------------------------------------------------------------------
 
-static void svg_text(text *svg, double x, double y, const char *weight, const char *string) {
-  text_format(svg, "<text x=\"%g\" y=\"%g\" font-weight=\"%s\">", x, y, weight);
+static void svg_text(text *svg, double x, double y, const char *style, const char *string) {
+  text_format(svg, "<text x=\"%g\" y=\"%g\" %s>", x, y, style);
   for (const char *c = string; *c; c++)
     text_add(svg, *c == '&' ? "&amp;" : *c == '<' ? "&lt;" : (char[2]){*c, 0});
   text_add(svg, "</text>\n");
 }
 
 static void svg_panel(text *svg, const panel *p, double left, double top, size_t rows) {
-  svg_text(svg, left, top + 16, "bold", p->title);
-  svg_text(svg, left, top + 34, "normal", p->detail);
+  svg_text(svg, left, top + 16, "font-weight=\"bold\"", p->title);
+  svg_text(svg, left, top + 34, "", p->detail);
   top += MAP_TITLE;
-  text_format(svg,
-              "<rect x=\"%g\" y=\"%g\" width=\"%d\" height=\"%zu\" fill=\"#fff\" "
-              "stroke=\"#999\"/>\n",
-              left - 1, top - 1, MAP_COLUMNS * MAP_CELL + 2, rows * MAP_CELL + 2);
   for (unsigned char kind = 1; kind < CELL_KINDS; kind++) {
     bool open = false;
     for (size_t i = 0; i < p->cells;) {
@@ -164,16 +161,23 @@ static void svg_panel(text *svg, const panel *p, double left, double top, size_t
     }
     if (open) text_add(svg, "\"/>\n");
   }
+  // Last, and with a gap: a full map must not swallow its frame.
+  text_format(svg,
+              "<rect x=\"%g\" y=\"%g\" width=\"%d\" height=\"%zu\" fill=\"none\" "
+              "stroke=\"#666\"/>\n",
+              left - MAP_FRAME, top - MAP_FRAME, MAP_COLUMNS * MAP_CELL + 2 * MAP_FRAME,
+              rows * MAP_CELL + 2 * MAP_FRAME);
 }
 
 static void svg_legend(text *svg, arena *memory, double top, double cell_bytes) {
   double x = MAP_MARGIN;
-  svg_text(svg, x, top + 16, "normal", "objects on a page: few");
-  x += 150;
+  // Ends where the shades begin, however wide the reader's font is.
+  x += 176;
+  svg_text(svg, x - 8, top + 16, "text-anchor=\"end\"", "objects on a page: few");
   for (int shade = 1; shade <= MAP_SHADES; shade++, x += 16)
     text_format(svg, "<rect x=\"%g\" y=\"%g\" width=\"16\" height=\"14\" fill=\"%s\"/>\n", x,
                 top + 4, cell_colours[shade]);
-  svg_text(svg, x + 6, top + 16, "normal", "full");
+  svg_text(svg, x + 6, top + 16, "", "full");
   x += 50;
   static const struct {
     int kind;
@@ -186,10 +190,10 @@ static void svg_legend(text *svg, arena *memory, double top, double cell_bytes) 
     text_format(
         svg, "<rect x=\"%g\" y=\"%g\" width=\"14\" height=\"14\" fill=\"%s\" stroke=\"#999\"/>\n",
         x, top + 4, cell_colours[others[i].kind]);
-    svg_text(svg, x + 20, top + 16, "normal", others[i].words);
+    svg_text(svg, x + 20, top + 16, "", others[i].words);
     x += others[i].width;
   }
-  svg_text(svg, x, top + 16, "normal",
+  svg_text(svg, x, top + 16, "",
            arena_format(memory, "one cell: %s KiB, in address order",
                         show_integer(memory, cell_bytes / 1024)));
 }

@@ -172,6 +172,31 @@ const comparison report_comparisons[] = {
 // clang-format on
 const size_t report_comparison_count = sizeof report_comparisons / sizeof *report_comparisons;
 
+const comparison *comparison_find(const char *workload, const char *key) {
+  for (size_t i = 0; i < report_comparison_count; i++) {
+    const comparison *c = &report_comparisons[i];
+    if ((!c->workload || strcmp(c->workload, workload) == 0) && strcmp(c->what.key, key) == 0)
+      return c;
+  }
+  return NULL;
+}
+
+const verdict_line report_verdict[] = {
+    {"seed_pathological", "footprint_bytes", "memory left after the drop"},
+    {"seed_pathological", "rss_bytes", "RSS left after the drop"},
+    {"seed_pathological", "peak_footprint_bytes", "peak memory before the drop"},
+    {"churn", "pause_p99_ns", "pauses of `churn` (99th percentile)"},
+    {"churn", "pause_max_ns", "the longest stop of `churn`"},
+    {"churn", "op_max_ns", "the slowest operation of `churn`"},
+    {"churn", "ops_per_s", "operations per second of `churn`"},
+    {"alloc", "imm16_ns", "16-byte garbage"},
+    {"alloc", "deref_ns", "dereferences"},
+    {"bintrees", "timed_wall_ns", "time of `bintrees`"},
+    {"service", "rss_bytes", "memory of the long-running `service`"},
+    {"service", "timed_wall_ns", "time of `service`"},
+};
+const size_t report_verdict_count = sizeof report_verdict / sizeof *report_verdict;
+
 // A difference below a few percent is within what layout and host noise do between builds.
 const double report_threshold = 0.03;
 

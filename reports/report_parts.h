@@ -22,6 +22,7 @@ typedef struct report {
 // ---- sections, in the order of the report -------------------------------------------------------
 
 void section_summary(report *r);    // section_summary.c
+void section_story(report *r);      // section_story.c
 void section_compared(report *r);   // section_compared.c
 void section_reading(report *r);    //   how to read
 void section_seed(report *r);       // section_seed.c
@@ -93,6 +94,18 @@ typedef struct comparison {
 
 extern const comparison report_comparisons[];
 extern const size_t report_comparison_count;
+
+// The comparison of a workload by its key; NULL when there is none.
+const comparison *comparison_find(const char *workload, const char *key);
+
+// The comparisons that make the verdict on the first screen.
+typedef struct verdict_line {
+  const char *workload, *key;
+  const char *matter; // what a reader would care about, for a list in a sentence
+} verdict_line;
+
+extern const verdict_line report_verdict[];
+extern const size_t report_verdict_count;
 
 // Differences of the median ratio below this share are not called differences.
 extern const double report_threshold;

@@ -39,20 +39,28 @@ static occupancy occupancy_of(const json_t *pages) {
 
 static void occupancy_table(report *r, const page_map *panels, size_t count) {
   static const char *const heads[] = {
-      "heap", "stage",        "resident pages for objects", "pages with an object",
-      "MiB",  "of it objects"};
-  table t = table_begin(&r->out, "lrrrrr", heads);
+      "heap",           "stage", "page, KiB",    "resident object pages",
+      "with an object", "MiB",   "of it objects"};
+  table t = table_begin(&r->out, "lrrrrrr", heads);
   for (size_t i = 0; i < count; i++) {
     const occupancy o =
         occupancy_of(json_object_get(json_object_get(panels[i].record, "map"), panels[i].stage));
     table_cell(&t, json_string_value(json_object_get(panels[i].record, "heap")));
     table_cell(&t, arena_format(r->memory, "(%s)", panels[i].stage));
+    table_cell(&t, o.resident ? arena_format(r->memory, "%.4g", o.bytes / (double)o.resident / 1024)
+                              : NULL);
     table_cell(&t, show_integer(r->memory, (double)o.resident));
     table_cell(&t, show_integer(r->memory, (double)o.occupied));
     table_cell(&t, show_mib(r->memory, o.bytes));
     table_cell(&t, o.bytes > 0 ? show_percent(r->memory, o.live / o.bytes) : NULL);
   }
   table_end(&t);
+}
+
+// "512", or "step" when the record does not say.
+static const char *show_step(report *r, const json_t *run) {
+  const json_t *step = json_object_get(json_object_get(run, "params"), "step");
+  return json_is_number(step) ? show_integer(r->memory, json_number_value(step)) : "step";
 }
 
 void section_maps(report *r) {
@@ -63,10 +71,12 @@ void section_maps(report *r) {
   for (size_t h = 0; h < 2; h++) {
     const record *run = mapped_run(r, heaps[h]);
     if (!run) continue;
-    panels[count++] =
-        (page_map){run->json, "2", arena_format(r->memory, "%s (2): everything is kept", heaps[h])};
     panels[count++] = (page_map){
-        run->json, "3", arena_format(r->memory, "%s (3): every step-th object is kept", heaps[h])};
+        run->json, "2", arena_format(r->memory, "%s, Example 3 (2): everything is kept", heaps[h])};
+    panels[count++] =
+        (page_map){run->json, "3",
+                   arena_format(r->memory, "%s, Example 3 (3): every %s-th object is kept",
+                                heaps[h], show_step(r, run->json))};
   }
   if (!count) {
     report_missing(r, "no record of `seed_pathological` was made with `--map`");

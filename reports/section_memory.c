@@ -96,6 +96,7 @@ static void memory_of(report *r, const char *workload, const char *title) {
                              group_label(&s->groups[i]));
   }
   if (count) {
+    title = arena_format(r->memory, "%s: %s", workload, title);
     const chart_panel panel = {title,
                                {"time since the program began, s", AXIS_LINEAR},
                                {"process RSS, MiB", AXIS_LINEAR},

@@ -33,18 +33,20 @@ static void pause_figure(report *r, const scenario *s) {
     pause_points += pauses[count].count;
     count++;
   }
-  const chart_panel panels[] = {{"What collectors say: pauses",
-                                 {"pause", AXIS_LOG_TIME},
-                                 {"share of pauses at least as long", AXIS_LOG_FRACTION},
-                                 pauses,
-                                 count},
-                                {"What the program saw: operations",
-                                 {"operation", AXIS_LOG_TIME},
-                                 {"share of operations at least as long", AXIS_LOG_FRACTION},
-                                 latency,
-                                 count}};
-  const chart c = {arena_format(r->memory, "pauses_%s", scenario_workload(s)),
-                   "Pauses and operation latency, complementary distributions",
+  const char *workload = scenario_workload(s);
+  const chart_panel panels[] = {
+      {arena_format(r->memory, "%s: pauses, as collectors log them", workload),
+       {"length of a pause", AXIS_LOG_TIME},
+       {"share of pauses at least as long", AXIS_LOG_FRACTION},
+       pauses,
+       count},
+      {arena_format(r->memory, "%s: operations, as the program timed them", workload),
+       {"time of an operation", AXIS_LOG_TIME},
+       {"share of operations at least as long", AXIS_LOG_FRACTION},
+       latency,
+       count}};
+  const chart c = {arena_format(r->memory, "pauses_%s", workload),
+                   arena_format(r->memory, "%s: how long pauses and operations last", workload),
                    pause_points ? panels : panels + 1,
                    pause_points ? 2 : 1,
                    false,
@@ -220,17 +222,16 @@ static void mmu(report *r, const scenario *s) {
     report_missing(r, "no row of this workload has a collector log");
     return;
   }
-  const chart_panel panel = {"Time left to the program in the worst window",
-                             {"window", AXIS_LOG_TIME},
-                             {"share left to the program", AXIS_FRACTION},
+  const char *title =
+      arena_format(r->memory, "%s: share of the worst window that is left to the program (MMU)",
+                   scenario_workload(s));
+  const chart_panel panel = {title,
+                             {"length of the window", AXIS_LOG_TIME},
+                             {"left to the program", AXIS_FRACTION},
                              series,
                              count};
-  const chart c = {arena_format(r->memory, "mmu_%s", scenario_workload(s)),
-                   "Minimum mutator utilisation",
-                   &panel,
-                   1,
-                   true,
-                   false};
+  const chart c = {
+      arena_format(r->memory, "mmu_%s", scenario_workload(s)), title, &panel, 1, true, false};
   report_chart(r, &c,
                "Line chart of minimum mutator utilisation against window length, one line per heap "
                "that keeps a log of pauses. The table below holds the same curve.");
@@ -239,9 +240,10 @@ static void mmu(report *r, const scenario *s) {
 
 void section_pauses(report *r) {
   static const char *const workloads[] = {"churn", "service", "bintrees"};
-  text_add(&r->out, "## Pauses and observed latency\n\nA pause is what a collector says of itself; "
-                    "an operation is what the program timed. Rows without a collector log appear "
-                    "only in the second.\n\n");
+  text_add(&r->out, "## Pauses and observed latency\n\nA pause is what a collector says of itself, "
+                    "over the whole run, set-up and warm-up included; an operation is what the "
+                    "program timed, after its warm-up. So a pause can be longer than every "
+                    "operation. Rows without a collector log appear only in the second.\n\n");
   for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
     const scenario *s = scenario_main(&r->set, workloads[i]);
     text_format(&r->out, "### Pauses of `%s`\n\n", workloads[i]);

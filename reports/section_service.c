@@ -31,13 +31,13 @@ static void growth(report *r, const scenario *s) {
           group_label(g), report_row_find(group_heap(g)), SERIES_LINE_POINTS, points, x, y};
   }
   if (!count) return;
-  const chart_panel panel = {"Memory held after collection and release, as the task grows",
+  const chart_panel panel = {"service: memory held after collection and release, as the task grows",
                              {"share of the task done", AXIS_FRACTION},
                              {"RSS above start, MiB", AXIS_LINEAR},
                              series,
                              count};
   const chart c = {
-      "service_growth", "Fragmentation of a long-running service", &panel, 1, true, false};
+      "service_growth", "service: memory held as the task grows", &panel, 1, true, false};
   report_chart(r, &c,
                "Line chart of RSS above start at each quarter of the long-running task, one line "
                "per heap. The table below holds the end points.");

@@ -176,10 +176,11 @@ void section_steps(report *r) {
               show_integer(r->memory, published_step_size));
   if (all.count > 1) {
     const chart_panel panels[] = {
-        steps_panel(r, &all, usage, "What the heap says: heap_usage", "MiB above baseline"),
-        steps_panel(r, &all, rss, "What the kernel says: RSS", "MiB above start")};
+        steps_panel(r, &all, usage, "seed_step: what the heap says, heap_usage",
+                    "MiB above baseline"),
+        steps_panel(r, &all, rss, "seed_step: what the kernel says, RSS", "MiB above start")};
     const chart c = {
-        "fragmentation_step", "Memory still held against step", panels, 2, true, false};
+        "fragmentation_step", "seed_step: memory still held against step", panels, 2, true, false};
     report_chart(r, &c,
                  "Two line charts of the memory still held after keeping every step-th object, "
                  "against step: heap_usage with the closed form, and process RSS. The tables below "

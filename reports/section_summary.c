@@ -1,38 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The first screen: the question, the verdict, and every row at one glance.
-#include <math.h>
 #include <string.h>
 
 #include "reports/report_parts.h"
 
 // ---- verdict ------------------------------------------------------------------------------------
-
-// The comparisons that make the verdict, by workload and key.
-static const struct {
-  const char *workload, *key;
-} verdict_rows[] = {
-    {"seed_pathological", "footprint_bytes"},
-    {"seed_pathological", "rss_bytes"},
-    {"seed_pathological", "peak_footprint_bytes"},
-    {"churn", "pause_p99_ns"},
-    {"churn", "pause_max_ns"},
-    {"churn", "op_max_ns"},
-    {"churn", "ops_per_s"},
-    {"alloc", "imm16_ns"},
-    {"alloc", "deref_ns"},
-    {"bintrees", "timed_wall_ns"},
-    {"service", "rss_bytes"},
-    {"service", "timed_wall_ns"},
-};
-
-static const comparison *comparison_find(const char *workload, const char *key) {
-  for (size_t i = 0; i < report_comparison_count; i++) {
-    const comparison *c = &report_comparisons[i];
-    if ((!c->workload || strcmp(c->workload, workload) == 0) && strcmp(c->what.key, key) == 0)
-      return c;
-  }
-  return NULL;
-}
 
 static void verdict_row(report *r, table *t, const char *workload, const char *key,
                         run_counts *counts) {
@@ -64,8 +36,8 @@ static void verdict(report *r) {
   table t = table_begin(&r->out, "lrrrrl", heads);
   const size_t header = r->out.length;
   run_counts counts = {0};
-  for (size_t i = 0; i < sizeof verdict_rows / sizeof *verdict_rows; i++)
-    verdict_row(r, &t, verdict_rows[i].workload, verdict_rows[i].key, &counts);
+  for (size_t i = 0; i < report_verdict_count; i++)
+    verdict_row(r, &t, report_verdict[i].workload, report_verdict[i].key, &counts);
   if (r->out.length == header) {
     r->out.length = before;
     r->out.bytes[before] = 0;
@@ -83,53 +55,6 @@ static void verdict(report *r) {
       show_percent(r->memory, report_threshold));
 }
 
-// ---- in short -----------------------------------------------------------------------------------
-
-typedef struct both {
-  const char *nonmoving, *compact; // NULL: not measured
-} both;
-
-static both both_of(report *r, const char *workload, measure what, number_show *show) {
-  const scenario *s = scenario_main(&r->set, workload);
-  const estimate nm = measure_estimate(r->memory, scenario_group(s, "nonmoving", ""), what);
-  const estimate cp = measure_estimate(r->memory, scenario_group(s, "compact", ""), what);
-  return (both){show_median(r->memory, nm, show), show_median(r->memory, cp, show)};
-}
-
-static bool both_there(both b) { return b.nonmoving && b.compact; }
-
-// Each line only when all of its numbers were measured.
-static void in_short(report *r) {
-  const scenario *seed = scenario_main(&r->set, "seed_pathological");
-  const both left =
-      both_of(r, "seed_pathological", (measure){"3", "footprint_bytes", "1"}, show_mib_unit);
-  const both peak =
-      both_of(r, "seed_pathological", (measure){"3", "peak_footprint_bytes", NULL}, show_mib_unit);
-  const both pause = both_of(r, "churn", (measure){NULL, "pause_max_ns", NULL}, show_ns);
-  const both worst = both_of(r, "churn", (measure){NULL, "op_max_ns", NULL}, show_ns);
-  const both rate = both_of(r, "churn", (measure){NULL, "ops_per_s", NULL}, show_rate);
-  const both garbage = both_of(r, "alloc", (measure){NULL, "imm16_ns", NULL}, show_ns);
-  const size_t before = r->out.length;
-  if (both_there(left) && both_there(peak) && !isnan(scenario_number(seed, "step")))
-    text_format(&r->out,
-                "- **Memory.** When one object in %s is kept, `nonmoving` holds on to %s above its "
-                "baseline and `compact` to %s, handle table and all metadata included. At their "
-                "peaks before that `nonmoving` took %s and `compact` %s.\n",
-                show_integer(r->memory, scenario_number(seed, "step")), left.nonmoving,
-                left.compact, peak.nonmoving, peak.compact);
-  if (both_there(pause) && both_there(worst))
-    text_format(&r->out,
-                "- **Pauses.** On `churn` the longest pause is %s on `nonmoving` and %s on "
-                "`compact`; the worst operation that the program itself saw took %s and %s.\n",
-                pause.nonmoving, pause.compact, worst.nonmoving, worst.compact);
-  if (both_there(rate) && both_there(garbage))
-    text_format(&r->out,
-                "- **Speed.** `churn` runs at %s on `nonmoving` and %s on `compact`; 16 bytes of "
-                "garbage cost %s and %s, collection included.\n",
-                rate.nonmoving, rate.compact, garbage.nonmoving, garbage.compact);
-  if (r->out.length != before) text_add(&r->out, "\n");
-}
-
 // ---- every row ----------------------------------------------------------------------------------
 
 static const char *two(report *r, estimate a, estimate b) {
@@ -140,24 +65,24 @@ static const char *two(report *r, estimate a, estimate b) {
                       right ? right : REPORT_ABSENT);
 }
 
-static estimate metric(report *r, const scenario *s, const char *heap, const char *key) {
-  return measure_estimate(r->memory, report_group(r, s, heap, ""), (measure){NULL, key, NULL});
+static estimate metric(report *r, const group *g, const char *key) {
+  return measure_estimate(r->memory, g, (measure){NULL, key, NULL});
 }
 
-static bool rows_row(report *r, table *t, const char *heap) {
+// One line; false when nothing of it was measured.
+static bool rows_row(report *r, table *t, const char *heap, const char *variant) {
   const scenario *seed = scenario_main(&r->set, "seed_pathological");
   const scenario *churn = scenario_main(&r->set, "churn"), *alloc = scenario_main(&r->set, "alloc");
-  const group *g = report_group(r, seed, heap, "");
+  const group *g = report_group(r, seed, heap, variant);
+  const group *c = report_group(r, churn, heap, variant);
   const estimate kept = measure_estimate(r->memory, g, (measure){"3", "footprint_bytes", "1"});
   const estimate rss = measure_estimate(r->memory, g, (measure){"3", "rss_bytes", "start"});
-  const estimate ops = metric(r, churn, heap, "ops_per_s");
-  const estimate garbage = metric(r, alloc, heap, "imm16_ns");
-  const char *pauses =
-      two(r, metric(r, churn, heap, "pause_p99_ns"), metric(r, churn, heap, "pause_max_ns"));
-  const char *operations =
-      two(r, metric(r, churn, heap, "op_p999_ns"), metric(r, churn, heap, "op_max_ns"));
+  const estimate ops = metric(r, c, "ops_per_s");
+  const estimate garbage = metric(r, report_group(r, alloc, heap, variant), "imm16_ns");
+  const char *pauses = two(r, metric(r, c, "pause_p99_ns"), metric(r, c, "pause_max_ns"));
+  const char *operations = two(r, metric(r, c, "op_p999_ns"), metric(r, c, "op_max_ns"));
   if (!kept.n && !rss.n && !ops.n && !garbage.n && !pauses && !operations) return false;
-  table_cell(t, heap);
+  table_cell(t, *variant ? arena_format(r->memory, "%s (%s)", heap, variant) : heap);
   table_cell(t, show_median(r->memory, kept, show_mib));
   table_cell(t, show_median(r->memory, rss, show_mib));
   table_cell(t, pauses);
@@ -180,7 +105,8 @@ static void every_row(report *r) {
   size_t rows = 0;
   for (size_t i = 0; i < report_row_count; i++) {
     if (strcmp(report_rows[i].heap, "model") == 0) continue;
-    rows += rows_row(r, &t, report_rows[i].heap);
+    rows += rows_row(r, &t, report_rows[i].heap, "");
+    rows += rows_row(r, &t, report_rows[i].heap, "stock");
   }
   table_end(&t);
   if (!rows) report_missing(r, "none of seed_pathological, churn and alloc completed");
@@ -189,7 +115,12 @@ static void every_row(report *r) {
       "\"Left at (3)\": what the seed's Example 3 still holds when one object in `step` is kept "
       "and everything free was given back, footprint above its baseline and RSS above the "
       "process's start. Pauses are what the collector says of itself, \"op\" is what the "
-      "program saw of single `churn` operations: read them together. Medians; intervals are in "
+      "program saw of single `churn` operations: read them together. A plain row of a library runs "
+      "at "
+      "its fair best for this comparison (everything free is given back at once), \"(stock)\" is "
+      "the "
+      "same library with its settings as shipped: what it gains in time it may hold in memory. "
+      "Medians; intervals are in "
       "the sections below. " REPORT_ABSENT " is not measured, never zero.\n\n");
 }
 
@@ -210,7 +141,7 @@ void section_summary(report *r) {
                         : "; the others are listed under "
                           "[Failures and exclusions](#failures-and-exclusions).\n\n");
   text_add(&r->out, "## Summary\n\n");
-  in_short(r);
+  section_story(r);
   verdict(r);
   every_row(r);
   section_tradeoff(r);

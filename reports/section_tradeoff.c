@@ -34,15 +34,15 @@ void section_tradeoff(report *r) {
     return;
   }
   const chart_panel panels[] = {
-      scatter(r, s, "pause_max_ns", "What collectors say", "longest pause"),
-      scatter(r, s, "op_max_ns", "What the program saw", "worst operation")};
+      scatter(r, s, "pause_max_ns", "churn: what collectors say", "longest pause"),
+      scatter(r, s, "op_max_ns", "churn: what the program saw", "worst operation")};
   if (!panels[1].count) {
     report_missing(r, "no row of `churn` has both a worst operation and a peak RSS");
     return;
   }
   const bool both = panels[0].count > 0;
   const chart c = {"tradeoff_churn",
-                   "Peak memory against the longest delay",
+                   "churn: peak memory against the longest delay",
                    both ? panels : panels + 1,
                    both ? 2 : 1,
                    false,

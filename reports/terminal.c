@@ -5,7 +5,7 @@
 #include "reports/report.h"
 #include "reports/report_parts.h"
 
-enum { TERMINAL_COLUMNS = 8, TERMINAL_ROWS_MOST = 32 };
+enum { TERMINAL_COLUMNS = 7, TERMINAL_ROWS_MOST = 32 };
 
 typedef struct grid {
   const char *cells[TERMINAL_ROWS_MOST][TERMINAL_COLUMNS];
@@ -45,22 +45,21 @@ static const struct {
 } terminal_columns[TERMINAL_COLUMNS - 1] = {
     {"left at (3)", "footprint", "seed_pathological", {"3", "footprint_bytes", "1"}, show_mib_unit},
     {"left at (3)", "RSS", "seed_pathological", {"3", "rss_bytes", "start"}, show_mib_unit},
-    {"pause", "p99", "churn", {NULL, "pause_p99_ns", NULL}, show_ns},
-    {"pause", "longest", "churn", {NULL, "pause_max_ns", NULL}, show_ns},
-    {"operation", "worst", "churn", {NULL, "op_max_ns", NULL}, show_ns},
+    {"longest", "pause", "churn", {NULL, "pause_max_ns", NULL}, show_ns},
+    {"slowest", "operation", "churn", {NULL, "op_max_ns", NULL}, show_ns},
     {"16 B", "garbage", "alloc", {NULL, "imm16_ns", NULL}, show_ns},
     {"churn", "rate", "churn", {NULL, "ops_per_s", NULL}, show_rate},
 };
 
-static void grid_row(report *r, grid *g, const char *heap) {
+static void grid_row(report *r, grid *g, const char *heap, const char *variant) {
   if (g->rows == TERMINAL_ROWS_MOST) return;
   const char **cells = g->cells[g->rows];
   bool any = false;
-  cells[0] = heap;
+  cells[0] = *variant ? arena_format(r->memory, "%s (%s)", heap, variant) : heap;
   for (size_t c = 1; c < TERMINAL_COLUMNS; c++) {
     const scenario *s = scenario_main(&r->set, terminal_columns[c - 1].workload);
-    const estimate e =
-        measure_estimate(r->memory, report_group(r, s, heap, ""), terminal_columns[c - 1].what);
+    const estimate e = measure_estimate(r->memory, report_group(r, s, heap, variant),
+                                        terminal_columns[c - 1].what);
     cells[c] = e.n ? show_median(r->memory, e, terminal_columns[c - 1].show) : "-";
     any |= e.n > 0;
   }
@@ -79,7 +78,10 @@ report_status report_summary(const char *records, FILE *out, char *error, size_t
       g.cells[1][c] = terminal_columns[c - 1].bottom;
     }
     for (size_t i = 0; i < report_row_count; i++)
-      if (strcmp(report_rows[i].heap, "model") != 0) grid_row(&r, &g, report_rows[i].heap);
+      if (strcmp(report_rows[i].heap, "model") != 0) {
+        grid_row(&r, &g, report_rows[i].heap, "");
+        grid_row(&r, &g, report_rows[i].heap, "stock");
+      }
     size_t failed = 0, skipped = 0;
     for (size_t i = 0; i < r.set.count; i++) {
       const bool skip = strcmp(r.set.records[i].status, "skipped") == 0;
@@ -87,10 +89,13 @@ report_status report_summary(const char *records, FILE *out, char *error, size_t
       failed += !skip && !record_ok(&r.set.records[i]);
     }
     if (g.rows > 2) grid_print(&g, out);
-    fprintf(out,
-            "%zu runs, %zu failed, %zu skipped. left at (3): memory that the seed's Example 3 "
-            "still holds; medians; - is not measured.\n",
-            r.set.count, failed, skipped);
+    if (g.rows > 2)
+      fputs("\nleft at (3): what the seed's Example 3 still holds when most of it was dropped.\n"
+            "pause, operation, rate: churn. (stock): a library's settings as shipped.\n"
+            "Medians; - is not measured.\n",
+            out);
+    fprintf(out, "%zu run%s, %zu failed, %zu skipped\n", r.set.count, r.set.count == 1 ? "" : "s",
+            failed, skipped);
     status = ferror(out) ? REPORT_CANNOT_WRITE : REPORT_OK;
     if (status != REPORT_OK) snprintf(error, error_bytes, "cannot write the summary");
   }

@@ -110,6 +110,17 @@ static void test_mistakes_are_one_line_with_advice(void **state) {
       {"$H run good --blocks 0", "--blocks cannot be '0'"},
       {"$H run good --timeout x", "--timeout cannot be 'x'"},
       {"$H run good --json $D/none/file --heap first >/dev/null", "none/file"},
+      {"$H run good --fast", "there is no option --fast"},
+      {"$H run good --heaps first", "did you mean --heap?"},
+      {"$H run good -q", "there is no option -q"},
+      {"$H run good --heap", "--heap needs a value: --heap=A,B"},
+      {"$H run good -H", "--heap needs a value"},
+      {"$H run good --map=3", "--map takes no value"},
+      {"$H map good --se x", "may mean several"},
+      {"$H run good better", "'better' is too much"},
+      {"$H map good better", "'better' is too much"},
+      {"$H time good better", "'better' is too much"},
+      {"$H --bogus", "heapduel --help"},
       {"$H list surplus", "'surplus' is too much"},
       {"$H doctor surplus", "'surplus' is too much"},
       {"$H report surplus", "-o DIR"},
@@ -122,14 +133,44 @@ static void test_mistakes_are_one_line_with_advice(void **state) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     expect_line(cases[i].script, 2, cases[i].needle);
-  expect("$H run good --fast", 2, "--fast");
-  expect("$H run good better", 2, "better");
 }
 
 static void test_no_runners_is_a_clear_error(void **state) {
   (void)state;
   expect_line("mkdir -p $D/lonely && cp $H $D/lonely/heapduel && $D/lonely/heapduel list", 2,
               "build the whole project");
+}
+
+// A redirection to a full disk must not look like success.
+static void test_lost_output_is_an_error(void **state) {
+  (void)state;
+  static const char *const commands[] = {"--help",
+                                         "--version",
+                                         "list",
+                                         "list --json",
+                                         "doctor",
+                                         "run good --heap first",
+                                         "run good --heap first --json -"};
+  expect("$H run good --heap first --json $D/full.jsonl", 0, "first");
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    char *script = cli_format("PATH=$D/gone $H %s 2>&1 >/dev/full", commands[i]);
+    expect_line(script, 2, "cannot write");
+    free(script);
+  }
+  expect("$H report --records $D/full.jsonl -o $D/full 2>&1 >/dev/full", 2, "cannot write");
+}
+
+static void test_json_to_a_full_disk_keeps_the_table(void **state) {
+  (void)state;
+  expect("$H run good --heap first --json /dev/full", 2, "cannot write /dev/full: No space left");
+  expect("$H run good --heap first --json /dev/full 2>/dev/null", 2, "first");
+}
+
+// A reader that closes early ends the command without a word, as everywhere.
+static void test_closed_pipe_is_quiet(void **state) {
+  (void)state;
+  expect_line("$H list | { read -r line; echo \"$line\"; }", 0, "Workloads");
+  expect_line("$H list | :; echo done", 0, "done");
 }
 
 // ---- run ----------------------------------------------------------------------------------------
@@ -251,12 +292,38 @@ static void test_interrupted_report_can_go_on(void **state) {
          0, "2\n4\n");
 }
 
+static void test_resume_goes_on_with_the_stored_plan(void **state) {
+  (void)state;
+  // The folder knows that it holds a quick report of one block: --resume alone goes on with that.
+  expect("PATH=$D/tools:$PATH\n"
+         "FAKE_WAIT=1 $H report --quick --blocks 1 --seed 7 -o $D/r7 & pid=$!\n"
+         "read -r line <$D/fifo; kill -INT $pid; wait $pid",
+         130, "heapduel report --resume -o");
+  expect("cat $D/r7/plan.json", 0, "{\"blocks\":1,\"quick\":true,\"seed\":7}\n");
+  expect_line("$H report --resume --seed 8 -o $D/r7", 2, "leave out --seed");
+  expect("PATH=$D/tools:$PATH\n$H report --resume -o $D/r7 >/dev/null 2>&1 || exit 1\n"
+         "ls $D/r7",
+         0, "report.md");
+  expect("grep -c 'churn|.*|n=16 ops=300000|7|0' "
+         "$D/r7/records.jsonl",
+         0, "2\n");
+}
+
+static void test_resume_refuses_another_plan(void **state) {
+  (void)state;
+  expect_line("mkdir -p $D/r8 && echo '{\"blocks\":0,\"quick\":false,\"seed\":1}' "
+              ">$D/r8/plan.json && $H report --resume --quick -o $D/r8",
+              2, "holds a full report");
+  expect_line("echo '{' >$D/r8/plan.json && $H report --resume -o $D/r8", 2, "cannot be read");
+  expect_line("ls $D/r8/report.md", 2, "No such file");
+}
+
 static void test_interrupted_report_keeps_whole_lines(void **state) {
   (void)state;
   expect("PATH=$D/tools:$PATH\n"
          "FAKE_WAIT=1 $H report --quick --blocks 1 -o $D/r6 & pid=$!\n"
          "read -r line <$D/fifo; kill -INT $pid; wait $pid",
-         130, "heapduel report --resume --quick -o");
+         130, "heapduel report --resume -o");
   expect("touch $D/r6/records.jsonl; PATH=$D/tools:$PATH\n"
          "$H report --quick --blocks 1 --resume -o $D/r6 >/dev/null 2>&1 || exit 1\n"
          "sort $D/r6/records.jsonl | uniq -d | wc -l; grep -c churn $D/r6/records.jsonl; "
@@ -269,6 +336,8 @@ static void test_records_are_rendered_again(void **state) {
   expect("$H run good --json $D/good.jsonl >/dev/null; mkdir -p $D/gone\n"
          "PATH=$D/gone $H report --records $D/good.jsonl -o $D/r4 && ls $D/r4",
          0, "report.md");
+  expect("PATH=$D/gone $H report --records $D/good.jsonl -o $D/r4", 0,
+         "no figures: gnuplot is missing; apt-get install gnuplot-nox");
   expect("cd $D && $H report --records good.jsonl && ls out/report-1", 0, "report.md");
   expect("cd $D && $H report --records good.jsonl", 0, "out/report-2/report.md");
 }
@@ -286,6 +355,9 @@ int main(void) {
       cmocka_unit_test(test_help_and_version),
       cmocka_unit_test(test_mistakes_are_one_line_with_advice),
       cmocka_unit_test(test_no_runners_is_a_clear_error),
+      cmocka_unit_test(test_lost_output_is_an_error),
+      cmocka_unit_test(test_json_to_a_full_disk_keeps_the_table),
+      cmocka_unit_test(test_closed_pipe_is_quiet),
       cmocka_unit_test(test_run_prints_a_table_or_records),
       cmocka_unit_test(test_failures_become_rows_and_exit_code_3),
       cmocka_unit_test(test_synthesised_rows_state_every_parameter),
@@ -299,6 +371,8 @@ int main(void) {
       cmocka_unit_test(test_report_never_overwrites),
       cmocka_unit_test(test_resume_refuses_corrupt_records),
       cmocka_unit_test(test_interrupted_report_can_go_on),
+      cmocka_unit_test(test_resume_goes_on_with_the_stored_plan),
+      cmocka_unit_test(test_resume_refuses_another_plan),
       cmocka_unit_test(test_interrupted_report_keeps_whole_lines),
       cmocka_unit_test(test_records_are_rendered_again),
       cmocka_unit_test(test_bad_records_leave_no_report),

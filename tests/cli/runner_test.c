@@ -100,6 +100,19 @@ static void test_unsupported_configuration_is_skipped(void **state) {
   json_decref(record);
 }
 
+// The reason says what ran out and what to do.
+static void test_limit_that_is_too_small_is_a_row(void **state) {
+  (void)state;
+  const char *const programs[] = {getenv("NONMOVING"), getenv("COMPACT")};
+  for (size_t i = 0; i < 2; i++) {
+    json_t *record = record_from(programs[i], "--workload seed_array --set limit=100000", 3);
+    assert_string_equal(job_text(record, "status"), "oom");
+    assert_string_equal(job_text(record, "reason"),
+                        "out of memory under limit=100000; raise it with --set limit=BYTES");
+    json_decref(record);
+  }
+}
+
 static void test_no_memory_is_a_row(void **state) {
   (void)state;
   // 2^56 bytes in one object: more than any address space. A sanitizer would abort there.
@@ -234,6 +247,7 @@ int main(void) {
       cmocka_unit_test(test_record_is_complete),
       cmocka_unit_test(test_same_seed_same_checksum),
       cmocka_unit_test(test_unsupported_configuration_is_skipped),
+      cmocka_unit_test(test_limit_that_is_too_small_is_a_row),
       cmocka_unit_test(test_no_memory_is_a_row),
       cmocka_unit_test(test_mistakes_exit_with_2_and_one_line),
       cmocka_unit_test(test_unwritable_record_is_an_error),

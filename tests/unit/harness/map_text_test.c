@@ -55,7 +55,10 @@ static void test_every_page_is_drawn(void **state) {
     map_text_print(out, "kept", pages);
     fclose(out);
     size_t dots = 0;
-    const char *cells = strchr(text + 1, '\n'); // after the line of sums
+    const char *sums = strchr(text + 1, '\n') + 1; // after the line of pages
+    const char *cells = strchr(sums, '\n');
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
+      assert_true(strcspn(line, "\n") <= 80); // all of it is ASCII here
     for (const char *at = cells; *at; at++) dots += *at == '.';
     const size_t per_cell = map_text_pages_per_cell(count);
     assert_int_equal(dots, (count + per_cell - 1) / per_cell);

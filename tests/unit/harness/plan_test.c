@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,67 @@ static void test_later_blocks_repeat_timed_rows_only(void **state) {
   job_list_free(&list);
 }
 
+// What the fair settings cost in time is only seen beside the stock ones, block by block.
+static void test_stock_rows_are_timed_like_the_others(void **state) {
+  (void)state;
+  for (uint64_t block = 0; block < 2; block++) {
+    job_list list = {.jobs = NULL};
+    plan_block(&catalogue, false, 1, block, &list);
+    static const char *const names[] = {"alloc", "churn"}, *const heaps[] = {"bdwgc", "mimalloc"};
+    for (size_t i = 0; i < 4; i++)
+      assert_int_equal(count_jobs(&list, names[i / 2], heaps[i % 2], "stock", NULL), 1);
+    assert_int_equal(count_jobs(&list, "alloc", "libc", "stock", NULL), 0);
+    job_list_free(&list);
+  }
+}
+
+static bool same_scenario(const run_job *a, const run_job *b) {
+  if (strcmp(a->workload, b->workload) || strcmp(a->heap, b->heap)) return false;
+  for (size_t s = 0; s < a->set_count; s++)
+    if (b->set_count != a->set_count || strcmp(a->sets[s], b->sets[s])) return false;
+  return true;
+}
+
+// Variants of a row must run the same scenario, or the report cannot put them side by side.
+static void test_variants_have_the_settings_of_the_plain_row(void **state) {
+  (void)state;
+  for (int quick = 0; quick < 2; quick++) {
+    job_list list = {.jobs = NULL};
+    plan_block(&catalogue, quick, 1, 1, &list);
+    for (size_t i = 0; i < list.count; i++) {
+      if (!list.jobs[i].variant[0]) continue;
+      size_t same = 0;
+      for (size_t k = 0; k < list.count; k++)
+        same += !list.jobs[k].variant[0] && same_scenario(&list.jobs[i], &list.jobs[k]);
+      assert_int_equal(same, 1);
+    }
+    job_list_free(&list);
+  }
+}
+
+// A row of churn that is too short for its heap says nothing about pauses: at GOGC=100 a collection
+// comes each time as many nodes were replaced as there are.
+static void test_churn_is_long_enough_to_collect(void **state) {
+  (void)state;
+  for (int quick = 0; quick < 2; quick++) {
+    job_list list = {.jobs = NULL};
+    size_t rows = 0;
+    plan_block(&catalogue, quick, 1, 1, &list);
+    for (size_t i = 0; i < list.count; i++) {
+      unsigned long long n = 0, ops = 0;
+      for (size_t s = 0; s < list.jobs[i].set_count; s++) {
+        (void)sscanf(list.jobs[i].sets[s], "n=%llu", &n);
+        (void)sscanf(list.jobs[i].sets[s], "ops=%llu", &ops);
+      }
+      if (strcmp(list.jobs[i].workload, "churn") != 0) continue;
+      rows++;
+      assert_true(n > 0 && ops >= 3ull << n);
+    }
+    assert_true(rows > 5);
+    job_list_free(&list);
+  }
+}
+
 static void test_no_job_is_planned_twice(void **state) {
   (void)state;
   job_list list = {.jobs = NULL};
@@ -145,6 +207,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_first_block_holds_every_question),
       cmocka_unit_test(test_later_blocks_repeat_timed_rows_only),
+      cmocka_unit_test(test_stock_rows_are_timed_like_the_others),
+      cmocka_unit_test(test_variants_have_the_settings_of_the_plain_row),
+      cmocka_unit_test(test_churn_is_long_enough_to_collect),
       cmocka_unit_test(test_no_job_is_planned_twice),
       cmocka_unit_test(test_missing_heaps_and_outlines_leave_no_jobs),
       cmocka_unit_test(test_processes_are_plain_runs),

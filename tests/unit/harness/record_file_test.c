@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +126,31 @@ static void test_replace_is_whole_or_nothing(void **state) {
   free(path);
 }
 
+// A file that cannot grow takes a part of the line: that part must not stay.
+static void test_full_disk_leaves_whole_lines(void **state) {
+  (void)state;
+  char *path = cli_format("%s/full.jsonl", folder);
+  json_t *record = sample(0);
+  assert_true(record_file_append(path, record));
+  struct stat before, after;
+  assert_int_equal(stat(path, &before), 0);
+  struct rlimit old, small;
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+  small = (struct rlimit){(rlim_t)before.st_size + 10, old.rlim_max};
+  void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const bool appended = record_file_append(path, record);
+  const int error = errno;
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+  signal(SIGXFSZ, handler);
+  assert_false(appended);
+  assert_int_equal(error, EFBIG);
+  assert_int_equal(stat(path, &after), 0);
+  assert_int_equal(after.st_size, before.st_size);
+  json_decref(record);
+  free(path);
+}
+
 static void test_failed_records_are_not_finished(void **state) {
   (void)state;
   json_t *records = json_pack("[{s:s,s:s},{s:s,s:s}]", "status", "timeout", "job", "a", "status",
@@ -179,6 +206,7 @@ int main(void) {
       cmocka_unit_test(test_bad_lines_are_named),
       cmocka_unit_test(test_unreadable_files),
       cmocka_unit_test(test_replace_is_whole_or_nothing),
+      cmocka_unit_test(test_full_disk_leaves_whole_lines),
       cmocka_unit_test(test_failed_records_are_not_finished),
       cmocka_unit_test(test_mutated_files_never_give_bad_records),
   };

@@ -301,6 +301,19 @@ static void test_the_limit_holds_and_garbage_does_not_count(void **state) {
   kit_free(&k);
 }
 
+// The page entries of an object of half a GiB take a MiB.
+static void test_the_limit_counts_the_metadata_of_a_large_object(void **state) {
+  (void)state;
+  heap_config config = kit_config();
+  config.limit_bytes = 512 << 20;
+  kit k = kit_make(config);
+  size_t bytes = 512 << 20; // untouched, so they cost address space only
+  while (heap_is_null(nonmoving_alloc(k.t, 0, bytes))) bytes -= 64 << 10;
+  assert_true(bytes > 508 << 20);
+  assert_true(kit_stat(&k, HEAP_STAT_footprint_bytes) <= 512 << 20);
+  kit_free(&k);
+}
+
 typedef struct map_total {
   uint64_t live, resident, pages;
   uintptr_t last;
@@ -350,6 +363,7 @@ int main(void) {
       cmocka_unit_test(test_weak_cells_die_with_their_target),
       cmocka_unit_test(test_pins_keep_alive_and_nest),
       cmocka_unit_test(test_the_limit_holds_and_garbage_does_not_count),
+      cmocka_unit_test(test_the_limit_counts_the_metadata_of_a_large_object),
       cmocka_unit_test(test_the_map_agrees_with_the_statistics),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,11 @@ static void test_background_slices_stop_at_the_goal(void **state) {
   kit_free(&k);
 }
 
+static void count_page(void *context, const heap_map_page *page) {
+  (void)page;
+  ++*(uint64_t *)context;
+}
+
 static void test_the_background_thread_releases(void **state) {
   (void)state;
   heap_config config = kit_config();
@@ -144,7 +149,13 @@ static void test_the_background_thread_releases(void **state) {
   hs_store_relaxed(&k.heap->scavenge_goal, 0u);
   hs_background_wake(&k.heap->scavenger);
   // Ends by being released: there is no time limit here but the test's own.
-  while (hs_load_relaxed(&k.heap->counts.free) > NM_CHUNK_PAGES / 8) hs_os_yield();
+  while (hs_load_relaxed(&k.heap->counts.free) > NM_CHUNK_PAGES / 8) {
+    // Pages change state under the eyes of the observers, and none is lost or counted twice.
+    uint64_t pages = 0;
+    assert_int_equal(kit_stat(&k, HEAP_STAT_heap_sys_bytes) % NM_CHUNK_BYTES, 0);
+    assert_true(nonmoving_map(k.t, count_page, &pages));
+    assert_int_equal(pages % NM_CHUNK_PAGES, 0);
+  }
   assert_true(kit_stat(&k, HEAP_STAT_scavenged_bytes) > 0);
   kit_free(&k); // stops the thread
 }

@@ -97,7 +97,8 @@ static json_t *map_pages(int count, double live_bytes) {
 
 static void seed_example(json_t *out, const row *r, unsigned parts) {
   json_t *record =
-      record_new("seed_pathological", r, 0, json_pack("{s:i,s:i}", "count", 1 << 20, "step", 512));
+      record_new("seed_pathological", r, 0,
+                 json_pack("{s:i,s:i,s:i}", "count", 1 << 20, "size", 16, "step", 512));
   json_t *stages = json_array();
   json_array_append_new(stages, stage_new(r, "1", 0, 0, 0, 0.6));
   json_array_append_new(stages, stage_new(r, "2", 24, 0, 24, 25));
@@ -245,6 +246,8 @@ static void timed_rows(json_t *out, const row *r, unsigned parts, int block) {
   if ((parts & FIXTURE_ALLOC) &&
       (strcmp(r->heap, "compact") == 0 || strcmp(r->heap, "nonmoving") == 0))
     alloc_rows(out, r, block, "outline", 1.4);
+  if ((parts & FIXTURE_ALLOC) && strcmp(r->heap, "mimalloc") == 0)
+    alloc_rows(out, r, block, "stock", 0.8);
   if (parts & FIXTURE_SERVICE)
     json_array_append_new(
         out, timed_new("service", r, block,

@@ -76,6 +76,24 @@ static void test_many_pages_stay_below_200_kb(void **state) {
   json_decref(record);
 }
 
+// A map that is full must not cover its frame, and no text may run into the shades.
+static void test_frame_and_legend_stand_free(void **state) {
+  (void)state;
+  json_t *pages = json_array();
+  for (int i = 0; i < 960; i++) json_array_append_new(pages, json_pack("[i,i,i]", 8192, 8192, 1));
+  json_t *record = record_with(pages);
+  char error[256] = "";
+  assert_int_equal(page_map_write_record(record, path, error, sizeof error), REPORT_OK);
+  char *svg = fixture_slurp(path, NULL);
+  const char *cells = strstr(svg, "<path"), *frame = strstr(svg, "fill=\"none\"");
+  assert_non_null(cells);
+  assert_non_null(frame);
+  assert_true(frame > cells); // drawn over them
+  assert_non_null(strstr(svg, "text-anchor=\"end\">objects on a page: few<"));
+  free(svg);
+  json_decref(record);
+}
+
 static void test_refuses_records_without_a_map(void **state) {
   (void)state;
   json_t *record =
@@ -104,6 +122,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_draws_runs_of_equal_pages),
       cmocka_unit_test(test_many_pages_stay_below_200_kb),
+      cmocka_unit_test(test_frame_and_legend_stand_free),
       cmocka_unit_test(test_refuses_records_without_a_map),
       cmocka_unit_test(test_says_when_it_cannot_write),
   };

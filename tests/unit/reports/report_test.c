@@ -169,6 +169,37 @@ static void test_a_full_report_holds_together(void **state) {
   free(markdown);
 }
 
+// The first screen: what is left, what it cost and what to choose, in words; both settings of a
+// library beside each other, named.
+static void test_first_screen_tells_the_story(void **state) {
+  (void)state;
+  char *markdown = render(FIXTURE_ALL, 3, 0, "/nonexistent/gnuplot", "story");
+  char *end = strstr(markdown, "### The two heaps, pair by pair");
+  assert_non_null(end);
+  *end = 0;
+  static const char *const expected[] = {"**What is left.**",
+                                         "keeps one in 512",
+                                         "handle table and all metadata",
+                                         "**What it took before",
+                                         "**What it costs in pauses.**",
+                                         "**What it costs in speed.**",
+                                         "**Which to choose",
+                                         "`compact` is better in: ",
+                                         "memory left after the drop",
+                                         "`nonmoving` is better in: "};
+  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+    if (!strstr(markdown, expected[i])) fail_msg("the first screen lacks '%s'", expected[i]);
+  *end = '#';
+  const char *rows = strstr(markdown, "### Every row");
+  assert_non_null(rows);
+  assert_non_null(strstr(rows, "\n| mimalloc (stock) | "));
+  const char *costs = strstr(markdown, "### Cost of one allocation");
+  assert_non_null(costs);
+  assert_non_null(strstr(costs, "\n| mimalloc (stock) | "));
+  assert_non_null(strstr(costs, "\"(stock)\" is a library with its settings as shipped"));
+  free(markdown);
+}
+
 static void test_each_part_alone_and_each_part_missing(void **state) {
   (void)state;
   for (unsigned bit = 1; bit < FIXTURE_ALL; bit <<= 1) {
@@ -303,6 +334,9 @@ static void test_summary_has_a_line_per_row(void **state) {
   for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
     if (!strstr(summary, expected[i])) fail_msg("the summary does not contain '%s'", expected[i]);
   assert_null(strstr(summary, "\nmodel"));
+  assert_non_null(strstr(summary, "\nmimalloc (stock)  "));
+  for (const char *line = summary; *line; line += strcspn(line, "\n") + 1)
+    assert_true(strcspn(line, "\n") <= 82); // bytes: a µ takes two, at most twice in a line
   free(summary);
 }
 
@@ -310,6 +344,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_same_records_give_the_same_bytes),
       cmocka_unit_test(test_a_full_report_holds_together),
+      cmocka_unit_test(test_first_screen_tells_the_story),
       cmocka_unit_test(test_each_part_alone_and_each_part_missing),
       cmocka_unit_test(test_says_what_is_missing),
       cmocka_unit_test(test_without_gnuplot_figures_are_left_out),

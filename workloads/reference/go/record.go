@@ -142,7 +142,12 @@ func environment() map[string]any {
 	e := map[string]any{"cores": runtime.NumCPU(), "compiler": runtime.Version(),
 		"build_type": "go build"}
 	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		e["kernel"] = strings.TrimSpace(string(text))
+		// As uname prints it, like the other runners.
+		machine := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
+		if machine == "" {
+			machine = runtime.GOARCH
+		}
+		e["kernel"] = "Linux " + strings.TrimSpace(string(text)) + " " + machine
 	}
 	return e
 }
