@@ -55,12 +55,12 @@ static void expect_line(const char *script, int code, const char *needle) {
 static int set_up(void **state) {
   (void)state;
   if (!mkdtemp(folder)) return -1;
-  char *script = cli_format("cp %s %s/heapduel && for h in first second; do cp %s/fake_runner.sh "
-                            "%s/run_$h && chmod +x %s/run_$h || exit 1; done; mkdir %s/tools && cp "
-                            "%s/fake_hyperfine.sh %s/tools/hyperfine && chmod +x "
-                            "%s/tools/hyperfine && mkfifo %s/fifo %s/fifo.never",
-                            getenv("HEAPDUEL"), folder, getenv("FAKES"), folder, folder, folder,
-                            getenv("FAKES"), folder, folder, folder, folder);
+  char *script = cli_format("D=%s; cp \"$HEAPDUEL\" $D/heapduel && for h in first second; do "
+                            "cp \"$FAKES/fake_runner.sh\" $D/run_$h && chmod +x $D/run_$h || "
+                            "exit 1; done; mkdir $D/tools && cp \"$FAKES/fake_hyperfine.sh\" "
+                            "$D/tools/hyperfine && chmod +x $D/tools/hyperfine && "
+                            "mkfifo $D/fifo $D/fifo.never",
+                            folder);
   const int code = system(script);
   free(script);
   return code;

@@ -18,7 +18,7 @@ typedef struct answer {
 } answer;
 
 static answer run_program(const char *program, const char *arguments) {
-  char *script = cli_format("exec %s %s", program, arguments);
+  char *script = cli_format("exec '%s' %s", program, arguments);
   char *const argv[] = {"/bin/sh", "-c", script, NULL};
   const child_request request = {.argv = argv, .timeout_ms = 120000}; // a hang fails, not blocks
   child_result result;
@@ -117,9 +117,8 @@ static void test_no_memory_is_a_row(void **state) {
   (void)state;
   // 2^56 bytes in one object: more than any address space. A sanitizer would abort there.
   char *script = cli_format("export ASAN_OPTIONS=allocator_may_return_null=1 "
-                            "TSAN_OPTIONS=allocator_may_return_null=1; exec %s --workload "
-                            "seed_array --set count=256M --set size=256M",
-                            getenv("RUNNER"));
+                            "TSAN_OPTIONS=allocator_may_return_null=1; exec \"$RUNNER\" "
+                            "--workload seed_array --set count=256M --set size=256M");
   char *const argv[] = {"/bin/sh", "-c", script, NULL};
   const child_request request = {.argv = argv, .timeout_ms = 120000};
   child_result result;
