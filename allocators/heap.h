@@ -146,8 +146,9 @@ HEAP_CHECK(pin, void *(*)(heap_thread *, heap_ref, size_t));
 HEAP_CHECK(unpin, void (*)(heap_thread *, heap_ref));
 
 // A cell that refers to an object without keeping it alive; reads as null once a collection found it
-// dead. Creation is a safepoint (the object must be rooted). Cells belong to the heap until
-// destroyed. HEAP_UNSUPPORTED without HEAP_CAP_WEAK.
+// dead. A heap that packs small pointer-free objects into one block (tiny allocator) may find such
+// an object dead only when its whole block is. Creation is a safepoint (the object must be rooted).
+// Cells belong to the heap until destroyed. HEAP_UNSUPPORTED without HEAP_CAP_WEAK.
 typedef HEAP_BIND(weak) heap_weak;
 #define heap_weak_create HEAP_BIND(weak_create)
 HEAP_CHECK(weak_create, heap_status (*)(heap_thread *, heap_ref, heap_weak **));
