@@ -28,6 +28,9 @@ static void give_slab(compact_thread *thread, bool locked) {
   if (!locked) hs_mutex_lock(&heap->lock);
   cp_slab_give_locked(heap, thread->slab);
   if (!locked) hs_mutex_unlock(&heap->lock);
+  // Refilling counted them as taken.
+  hs_sub_relaxed(&heap->since_bytes,
+                 (uint64_t)hs_popcount64(thread->handles) * sizeof(compact_entry));
   thread->handles = thread->handles_taken = 0;
   thread->slab = CP_NONE;
 }
@@ -82,6 +85,7 @@ static void close_chunk(compact_thread *thread) {
 static void give_region(compact_thread *thread, bool locked) {
   compact_heap *const heap = thread->heap;
   close_chunk(thread);
+  hs_sub_relaxed(&heap->since_bytes, (uint64_t)(thread->limit - thread->next)); // was not used
   if (thread->region != CP_NONE) {
     if (!locked) hs_mutex_lock(&heap->lock);
     cp_region_give_locked(heap, thread->region);

@@ -86,6 +86,7 @@ static void move_and_rename(compact_heap *heap, cp_effort effort, uint64_t entri
 }
 
 static void run_phases(compact_heap *heap, phase_clock *clock, heap_collect_kind kind) {
+  cp_peak_note(heap); // chunks taken since the last region was opened are not in it
   HS_WORLD_EACH_THREAD(&heap->world, thread)
   cp_cache_release((compact_thread *)thread, true);
   const uint64_t entries = mark_and_sweep(heap, clock);

@@ -97,9 +97,7 @@ uint64_t cp_handle_sweep_stw(compact_heap *heap) {
       if (!cp_entry_is_marked(heap, index)) cp_entry_store(heap->table + index, 0);
     }
   }
-  const cp_side live = heap->mark_bits;
-  heap->mark_bits = heap->alloc_bits;
-  heap->alloc_bits = live;
+  cp_side_swap(&heap->alloc_bits, &heap->mark_bits);
   uint64_t total = 0;
   for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
     const cp_bits *const bits = cp_alloc_at(heap, slab);

@@ -62,7 +62,7 @@ static inline uint32_t cp_entry_descriptor(uint64_t word) {
 // Elements are zero until written. Pages are committed as the array grows and counted as touched up
 // to the highest element in use (I-cp-7), so that trimming gives them back.
 typedef struct cp_side {
-  char *base;                      // [const]
+  char *base;                      // [const] but for cp_side_swap, world stopped
   size_t element_bytes;            // [const]
   size_t reserved_bytes;           // [const]
   size_t committed_bytes;          // [lock heap]
@@ -72,6 +72,7 @@ typedef struct cp_side {
 void cp_side_init(cp_side *side, char *base, size_t element_bytes, size_t reserved_bytes);
 HS_NODISCARD bool cp_side_extend(cp_side *side, size_t count); // elements [0, count) are usable
 void cp_side_trim(cp_side *side, size_t count); // elements from count on are zero again
+void cp_side_swap(cp_side *a, cp_side *b);      // of one shape; samplers may read meanwhile
 uint64_t cp_side_bytes(const cp_side *side);
 
 // ---- descriptors --------------------------------------------------------------------------------
@@ -191,7 +192,8 @@ struct compact_heap {
   _Atomic(uint64_t) resident_bytes; // [atomic] object pages
   _Atomic(uint64_t) table_bytes;    // [atomic] pages of the handle table
   _Atomic(uint64_t) side_bytes;     // [atomic] transient arrays of the collector
-  _Atomic(uint64_t) fixed_bytes;    // [atomic] this struct, log, queues, pins: as last counted
+  _Atomic(uint64_t) queue_bytes;    // [atomic] the marker's queue, as the last cycle left it
+  _Atomic(uint64_t) fixed_bytes;    // [atomic] this struct, log, pins: as last counted
   _Atomic(uint64_t) peak_bytes;     // [atomic] largest footprint at a growth
 
   _Atomic(uint64_t) since_bytes; // [atomic] taken by threads since the last cycle, entries included

@@ -62,13 +62,16 @@ static void give_descriptor_locked(compact_heap *heap, uint32_t descriptor) {
 // Marks the run used and charges it. Returns false, with nothing changed, when memory is short.
 static bool take_run_locked(compact_heap *heap, uint32_t page, uint32_t count, bool *dirty) {
   const uint32_t end = page + count;
-  if (!cp_side_extend(&heap->pages, end) || !commit_locked(heap, end)) return false;
   uint8_t *const states = page_states(heap);
-  uint32_t fresh = 0;
-  for (uint32_t i = page; i < end; i++) fresh += !(states[i] & CP_PAGE_RESIDENT);
+  uint32_t fresh =
+      end - page; // those from the frontier on are all fresh, and may have no state yet
+  for (uint32_t i = page; i < end && i < heap->page_frontier; i++)
+    fresh -= (states[i] & CP_PAGE_RESIDENT) != 0;
+  // The limit first: what it refuses must not have grown anything.
   if (!cp_charge(heap, &heap->resident_bytes, (uint64_t)fresh * CP_PAGE_BYTES, true)) return false;
-  if (cp_is_stress(heap) && // may have been made inaccessible
-      hs_os_commit(run_start(heap, page, count), (size_t)count * CP_PAGE_BYTES) != 0) {
+  if (!commit_locked(heap, end) || !cp_side_extend(&heap->pages, end) ||
+      (cp_is_stress(heap) && // may have been made inaccessible
+       hs_os_commit(run_start(heap, page, count), (size_t)count * CP_PAGE_BYTES) != 0)) {
     hs_sub_relaxed(&heap->resident_bytes, (uint64_t)fresh * CP_PAGE_BYTES);
     return false;
   }

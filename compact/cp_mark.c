@@ -123,6 +123,11 @@ static void drain(marker *m) {
   } while (flush_entries(m) || flush_objects(m));
 }
 
+// The queue grows by the graph's shape: its size goes with the table and the regions into the peak.
+static void queue_count(compact_heap *heap) {
+  hs_store_relaxed(&heap->queue_bytes, (uint64_t)hs_grey_pool_bytes(&heap->grey_pool));
+}
+
 // One chunk of the queue is had at creation and after a release, so that the depth of a marking that
 // gets no memory is that of a chunk and not one: rescans stay rare.
 bool cp_mark_prime(compact_heap *heap) {
@@ -133,6 +138,7 @@ bool cp_mark_prime(compact_heap *heap) {
   const bool primed = hs_grey_pop(&grey, &word);
   hs_grey_end(&grey);
   hs_store_relaxed(&heap->grey_pool.overflowed, 0u);
+  queue_count(heap);
   return primed;
 }
 
@@ -175,6 +181,8 @@ void cp_mark_stw(compact_heap *heap) {
     rescan_marked(&m);
   }
   hs_grey_end(&heap->grey);
+  queue_count(heap);
+  cp_peak_note(heap);
   heap->totals.live_bytes = m.live_bytes;
   heap->totals.live_objects = m.live_objects;
 }

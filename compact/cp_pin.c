@@ -42,6 +42,7 @@ static bool pin_add_locked(compact_heap *heap, compact_entry *entry) {
 
 void *compact_pin(compact_thread *thread, heap_ref object, size_t ref_count) {
   compact_heap *const heap = thread->heap;
+  HS_REQUIRE(!heap_is_null(object), "the null reference was pinned"); // would pass for a free slot
   hs_mutex_lock(&heap->pin_lock);
   const bool pinned = pin_add_locked(heap, cp_entry_of(object));
   hs_mutex_unlock(&heap->pin_lock);

@@ -37,4 +37,19 @@ void cp_side_trim(cp_side *side, size_t count) {
   if (used < clear_to) memset(side->base + used, 0, clear_to - used);
 }
 
+// A sampler that reads both between the two stores counts one of them twice, which is approximate
+// enough: nearly always they are equal.
+void cp_side_swap(cp_side *a, cp_side *b) {
+  HS_ASSERT(a->element_bytes == b->element_bytes && a->reserved_bytes == b->reserved_bytes);
+  char *const base = a->base;
+  a->base = b->base;
+  b->base = base;
+  const size_t committed = a->committed_bytes;
+  a->committed_bytes = b->committed_bytes;
+  b->committed_bytes = committed;
+  const uint64_t touched = hs_load_relaxed(&a->touched_bytes);
+  hs_store_relaxed(&a->touched_bytes, hs_load_relaxed(&b->touched_bytes));
+  hs_store_relaxed(&b->touched_bytes, touched);
+}
+
 uint64_t cp_side_bytes(const cp_side *side) { return hs_load_relaxed(&side->touched_bytes); }

@@ -12,15 +12,15 @@ uint64_t cp_metadata_bytes(const compact_heap *heap) {
          cp_side_bytes(&heap->alloc_bits) + cp_side_bytes(&heap->mark_bits) +
          cp_side_bytes(&heap->regions) + cp_side_bytes(&heap->pages) +
          cp_side_bytes(&heap->larges) + hs_load_relaxed(&heap->side_bytes) +
-         hs_load_relaxed(&heap->fixed_bytes) + hs_meta_bytes(&heap->meta);
+         hs_load_relaxed(&heap->queue_bytes) + hs_load_relaxed(&heap->fixed_bytes) +
+         hs_meta_bytes(&heap->meta);
 }
 
-// Counting the log's pages reads them, so it is done once a cycle and not at every growth.
+// Counting the log's pages reads them, so it is done where nobody is in a hurry.
 void cp_fixed_count(compact_heap *heap) {
   const size_t pins = heap->pins ? CP_PIN_SLOTS * sizeof(cp_pin) : 0;
   const size_t self = hs_align_up(offsetof(compact_heap, log), CP_PAGE_BYTES);
-  hs_store_relaxed(&heap->fixed_bytes, self + pins + hs_event_log_bytes(&heap->log) +
-                                           hs_grey_pool_bytes(&heap->grey_pool));
+  hs_store_relaxed(&heap->fixed_bytes, self + pins + hs_event_log_bytes(&heap->log));
 }
 
 uint64_t compact_footprint(compact_heap *heap) {

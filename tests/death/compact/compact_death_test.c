@@ -29,6 +29,8 @@ static void unpin_twice(void) {
   heap_unpin(t, object);
 }
 
+static void pin_null(void) { (void)heap_pin(enter(0), HEAP_NULL, 0); }
+
 static void weak_to_null(void) {
   heap_weak *weak;
   (void)heap_weak_create(enter(0), HEAP_NULL, &weak);
@@ -54,6 +56,7 @@ static void test_misuse_aborts(void **state) {
   (void)state;
   expect_death(unpin_unpinned, "unpinned that is not pinned");
   expect_death(unpin_twice, "unpinned that is not pinned");
+  expect_death(pin_null, "the null reference was pinned");
   expect_death(weak_to_null, "a weak cell needs an object");
   expect_death(collect_unknown_kind, "unknown kind of collection 17");
   expect_death(destroy_with_a_thread, "threads are registered");

@@ -17,9 +17,10 @@
 #include "allocators/runtime/stats.h"
 
 enum {
-  LIST_NODES = 25000, // several regions, steps of growth and slabs
+  LIST_NODES = 17000,    // 4.3 MB: several regions and slabs, and two steps of growth
+  RECOVERY_NODES = 4000, // after the fault: a few regions and slabs; made for every n
   NODE_BYTES = 240,
-  LARGE_EVERY = 5000, // list nodes per large object
+  LARGE_EVERY = 3400, // list nodes per large object
   LARGE_BYTES = 100000,
   MAX_REFUSED = 5,
   MAX_CALLS = 20000, // far more than the program makes: the loop must end before
@@ -37,10 +38,10 @@ static uint64_t mapped_pages(void) {
 
 // A list whose nodes know their number; every LARGE_EVERY-th also holds a large object. Returns how
 // many nodes there are: fewer than asked for when memory was refused.
-static uint64_t grow_list(heap_thread *t, heap_ref *head) {
+static uint64_t grow_list(heap_thread *t, heap_ref *head, int nodes) {
   uint64_t count = 0;
   int refused = 0; // each refusal is a full collection: a few are enough
-  for (int i = 0; i < LIST_NODES && refused < MAX_REFUSED; i++) {
+  for (int i = 0; i < nodes && refused < MAX_REFUSED; i++) {
     const heap_ref node = heap_alloc(t, 2, NODE_BYTES);
     refused += heap_is_null(node);
     if (heap_is_null(node)) continue;
@@ -85,7 +86,7 @@ static void use_pins_and_weak_cells(heap_thread *t, heap_ref object) {
 
 static void run_program(heap_thread *t) {
   HEAP_FRAME(t, head, 1);
-  uint64_t count = grow_list(t, &head[0]);
+  uint64_t count = grow_list(t, &head[0], LIST_NODES);
   check_list(t, head[0], count);
   use_pins_and_weak_cells(t, head[0]);
   heap_collect(t, HEAP_COLLECT_MINOR);
@@ -102,8 +103,8 @@ static void run_program(heap_thread *t) {
 static void recover(heap_thread *t) {
   assert_true(heap_verify(t));
   HEAP_FRAME(t, head, 1);
-  const uint64_t count = grow_list(t, &head[0]);
-  assert_int_equal(count, LIST_NODES);
+  const uint64_t count = grow_list(t, &head[0], RECOVERY_NODES);
+  assert_int_equal(count, RECOVERY_NODES);
   heap_collect(t, HEAP_COLLECT_FULL);
   check_list(t, head[0], count);
   heap_stats stats;
