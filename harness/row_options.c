@@ -2,6 +2,7 @@
 #include "harness/row_options.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +13,16 @@ enum {
   ROW_DEFAULT_TIMEOUT_S = 300, // far above any default workload
   ROW_TIMEOUT_LIMIT_S = 86400,
   OPTION_SEED = 2000,
-  OPTION_TIMEOUT
+  OPTION_TIMEOUT,
+  OPTION_LIMIT
 };
 
 static const struct argp_option row_option_list[] = {
     {"heap", 'H', "A,B", 0, "heaps to run on; 'all' adds the reference rows (default: every heap)",
      1},
     {"set", 's', "NAME=VALUE", 0, "a parameter of the workload or an option of the heap", 1},
+    {"limit", OPTION_LIMIT, "BYTES", 0,
+     "hard limit of the heap, e.g. 64M; short for --set limit=BYTES", 1},
     {"seed", OPTION_SEED, "N", 0, "seed of the workload and of the order (default 1)", 1},
     {"timeout", OPTION_TIMEOUT, "SECONDS", 0, "of one run (default 300)", 1},
     {0}};
@@ -40,6 +44,14 @@ error_t row_number(struct argp_state *state, const char *option, const char *val
   exit(EXIT_USAGE);
 }
 
+static void row_add_set(row_options *options, const char *set) {
+  if (options->set_count == JOB_SETS) {
+    cli_error("more than %d --set options", JOB_SETS);
+    exit(EXIT_USAGE);
+  }
+  options->sets[options->set_count++] = set;
+}
+
 static error_t row_parse(int key, char *value, struct argp_state *state) {
   row_options *options = state->input;
   switch (key) {
@@ -47,11 +59,11 @@ static error_t row_parse(int key, char *value, struct argp_state *state) {
     options->heaps = value;
     return 0;
   case 's':
-    if (options->set_count == JOB_SETS) {
-      cli_error("more than %d --set options", JOB_SETS);
-      exit(EXIT_USAGE);
-    }
-    options->sets[options->set_count++] = value;
+    row_add_set(options, value);
+    return 0;
+  case OPTION_LIMIT:
+    snprintf(options->limit, sizeof options->limit, "limit=%s", value);
+    row_add_set(options, options->limit);
     return 0;
   case OPTION_SEED:
     return row_number(state, "--seed", value, 0, INT64_MAX, &options->seed);

@@ -15,12 +15,14 @@ typedef struct row_options {
   const char *heaps; // "a,b"; NULL: every heap that is built
   const char *sets[JOB_SETS];
   size_t set_count;
+  char limit
+      [64]; // text of --limit, to which one of `sets` points: the struct must not be copied then
   int64_t seed, timeout_s;
 } row_options;
 
 row_options row_options_default(void);
 
-// --heap, --set, --seed, --timeout; its input is a row_options.
+// --heap, --set, --limit, --seed, --timeout; its input is a row_options.
 extern const struct argp row_argp;
 
 // Parse a number in [low, high] for an option; ends the program with a usage error when it is not.

@@ -109,6 +109,7 @@ static void test_mistakes_are_one_line_with_advice(void **state) {
       {"$H run good --set gogc=fast", "gogc"},
       {"$H run good --blocks 0", "--blocks cannot be '0'"},
       {"$H run good --timeout x", "--timeout cannot be 'x'"},
+      {"$H run good --limit much", "limit"},
       {"$H run good --json $D/none/file --heap first >/dev/null", "none/file"},
       {"$H run good --fast", "there is no option --fast"},
       {"$H run good --heaps first", "did you mean --heap?"},
