@@ -109,11 +109,10 @@ char **job_command(const run_job *job, const catalogue_heap *heap) {
   job_push(argv, &count, "--block", cli_format("%" PRIu64, job->block));
   job_push(argv, &count, "--variant", cli_format("%s", job->variant));
   job_push(argv, &count, "--json", cli_format("-"));
-  // Reference programs measure what their runtime offers; they have no sampler and no map.
-  if (catalogue_is_reference(heap)) return argv;
+  // Reference programs sample what their runtime offers; none draws its pages.
   if (job->sample_ms > 0)
     job_push(argv, &count, "--sample-ms", cli_format("%" PRIu64, job->sample_ms));
-  if (job->map) job_push(argv, &count, "--map", NULL);
+  if (job->map && !catalogue_is_reference(heap)) job_push(argv, &count, "--map", NULL);
   return argv;
 }
 

@@ -88,7 +88,7 @@ static void test_variants_choose_program_and_settings(void **state) {
   job_command_free(argv);
 }
 
-static void test_reference_rows_get_no_sampler(void **state) {
+static void test_reference_rows_draw_no_pages(void **state) {
   (void)state;
   run_job job = sample_job();
   job.map = true;
@@ -97,7 +97,7 @@ static void test_reference_rows_get_no_sampler(void **state) {
   char **argv = job_command(&job, &heap);
   char *text = joined(argv);
   assert_null(strstr(text, "--map"));
-  assert_null(strstr(text, "--sample-ms"));
+  assert_non_null(strstr(text, "--sample-ms 5"));
   free(text);
   job_command_free(argv);
 }
@@ -150,7 +150,7 @@ int main(void) {
       cmocka_unit_test(test_title_reads_well),
       cmocka_unit_test(test_command_line),
       cmocka_unit_test(test_variants_choose_program_and_settings),
-      cmocka_unit_test(test_reference_rows_get_no_sampler),
+      cmocka_unit_test(test_reference_rows_draw_no_pages),
       cmocka_unit_test(test_params_hold_defaults_and_leave_heap_options_out),
       cmocka_unit_test(test_unbuilt_runner_is_skipped),
       cmocka_unit_test(test_list_owns_its_strings),
