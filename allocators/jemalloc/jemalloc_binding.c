@@ -4,6 +4,7 @@
 #include <jemalloc/jemalloc.h>
 
 #include "allocators/malloc_like_heap.h"
+#include "allocators/runtime/stats.h"
 
 // The pseudo-arena "all" in mallctl names (MALLCTL_ARENAS_ALL of jemalloc.h).
 #define JEMALLOC_PURGE_ALL "arena." HS_STRING(MALLCTL_ARENAS_ALL) ".purge"
@@ -62,6 +63,8 @@ void jemalloc_stats_read(jemalloc_thread *thread, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_heap_usage_bytes, resident - metadata);
   heap_stats_set(out, HEAP_STAT_metadata_bytes, metadata);
   heap_stats_set(out, HEAP_STAT_footprint_bytes, resident);
+  // Read one by one while other threads allocate: numbers that contradict each other are none.
+  if (hs_stats_violation(out)) *out = (heap_stats){0};
 }
 
 uint64_t jemalloc_footprint(jemalloc_heap *heap) {

@@ -54,6 +54,8 @@ void tcmalloc_stats_read(tcmalloc_thread *thread, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_heap_inuse_bytes, sys - free_pages - unmapped);
   heap_stats_set(out, HEAP_STAT_heap_alloc_bytes, allocated);
   hs_stats_derive(out);
+  // Read one by one while other threads allocate: numbers that contradict each other are none.
+  if (hs_stats_violation(out)) *out = (heap_stats){0};
 }
 
 uint64_t tcmalloc_footprint(tcmalloc_heap *heap) {
