@@ -18,6 +18,8 @@
 //
 // Threads: an operation takes the calling thread's own heap_thread. Two threads that access one
 // slot, one of them writing, must synchronise as for any C object.
+// A thread that entered several heaps answers each one's collector by polling that heap, or by being
+// inside a blocking region of it; otherwise a stop of that heap waits for it.
 #ifndef HEAP_H
 #define HEAP_H
 
