@@ -84,24 +84,40 @@ typedef void (*heap_map_fn)(void *context, const heap_map_page *page);
 
 // ---- configuration ------------------------------------------------------------------------------
 
-// X(field, c type, option name, default, minimum, maximum, help). Numbers and switches alike; a
-// switch has the range 0..1. Choices are below. Parsed by hs_config_set (runtime/config.h).
+// X(field, option name, default, minimum, maximum, words, help). Every value is a number; `words` names
+// the values 0, 1, ... of a choice ("a|b"), or the bits of a set ("a,b"; empty: "none"); "" is a plain
+// number or switch. Parsed by hs_config_set (runtime/config.h).
 #define HEAP_CONFIG_LIST(X)                                                                        \
-  X(gogc_percent, "gogc", 100, -1, 100000,                                                         \
+  X(gogc_percent, "gogc", 100, -1, 100000, "",                                                     \
     "heap growth, percent of live bytes, before a collection; -1 is off (GOGC)")                   \
-  X(limit_bytes, "limit", 0, 0, INT64_MAX, "hard limit of the heap in bytes; 0 is none")           \
-  X(min_heap_bytes, "min_heap", 4 << 20, 0, INT64_MAX,                                             \
+  X(memory_limit_bytes, "memory_limit", 0, 0, INT64_MAX, "",                                       \
+    "soft limit of the footprint in bytes, kept by collecting earlier; 0 is none (GOMEMLIMIT)")    \
+  X(limit_bytes, "limit", 0, 0, INT64_MAX, "", "hard limit of the heap in bytes; 0 is none")       \
+  X(min_heap_bytes, "min_heap", 4 << 20, 0, INT64_MAX, "",                                         \
     "no automatic collection below this heap size at gogc=100, bytes (Go: 4 MiB)")                 \
-  X(release_free, "madv_free", 0, 0, 1, "return memory with MADV_FREE, not MADV_DONTNEED")         \
-  X(scavenge, "scavenge", 1, 0, 1, "return free memory in the background")                         \
-  X(stress, "stress", 0, 0, 1, "collect, move and verify at every safepoint that allocates")       \
-  X(verify, "verify", 0, 0, 1, "verify the whole heap after each collection")                      \
-  X(stock, "stock", 0, 0, 1, "foreign allocators: keep the library's own default settings")        \
-  X(compaction, "compaction", 1, 0, 1, "compacting heap: move objects (0: handles only)")          \
-  X(renaming, "renaming", 1, 0, 1, "compacting heap: rename handles in a full collection")
+  X(gc, "gc", HEAP_GC_CONCURRENT, 0, 1, "stw|concurrent",                                          \
+    "mark with the program stopped, or beside it")                                                 \
+  X(workers, "workers", 0, 0, 64, "",                                                              \
+    "background threads that mark; 0 is a quarter of the cores, at least 1")                       \
+  X(release_free, "madv_free", 0, 0, 1, "", "return memory with MADV_FREE, not MADV_DONTNEED")     \
+  X(scavenge, "scavenge", 1, 0, 1, "", "return free memory in the background")                     \
+  X(huge_pages, "huge_pages", 0, 0, 1, "", "ask for transparent huge pages behind objects")        \
+  X(fullest_first, "fullest_first", 0, 0, 1, "",                                                   \
+    "nonmoving heap: allocate from the fullest span of a class first")                             \
+  X(subpage_release, "subpage_release", 0, 0, 1, "",                                               \
+    "nonmoving heap: return unused OS pages inside spans in a forced release")                     \
+  X(trace, "trace", 0, 0, 7, "gc,scav,pacer", "lines on standard error, in Go's formats")          \
+  X(stress, "stress", 0, 0, 1, "", "collect, move and verify at every safepoint that allocates")   \
+  X(verify, "verify", 0, 0, 1, "", "verify the whole heap after each collection")                  \
+  X(stock, "stock", 0, 0, 1, "", "foreign allocators: keep the library's own default settings")    \
+  X(compaction, "compaction", 1, 0, 1, "", "compacting heap: move objects (0: handles only)")      \
+  X(renaming, "renaming", 1, 0, 1, "", "compacting heap: rename handles in a full collection")
+
+enum { HEAP_GC_STW = 0, HEAP_GC_CONCURRENT = 1 }; // heap_config.gc
+enum { HEAP_TRACE_GC = 1 << 0, HEAP_TRACE_SCAV = 1 << 1, HEAP_TRACE_PACER = 1 << 2 }; // .trace
 
 typedef struct heap_config {
-#define HEAP_CONFIG_FIELD(field, name, fallback, low, high, help) int64_t field;
+#define HEAP_CONFIG_FIELD(field, name, fallback, low, high, words, help) int64_t field;
   HEAP_CONFIG_LIST(HEAP_CONFIG_FIELD)
 #undef HEAP_CONFIG_FIELD
 } heap_config;

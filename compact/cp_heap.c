@@ -64,7 +64,7 @@ static bool reserve(compact_heap *heap) {
 // ---- create and destroy -------------------------------------------------------------------------
 
 static bool config_is_valid(const heap_config *config) {
-#define FIELD_IS_VALID(field, name, fallback, low, high, help)                                     \
+#define FIELD_IS_VALID(field, name, fallback, low, high, words, help)                              \
   if (config->field < (low) || config->field > (high)) return false;
   HEAP_CONFIG_LIST(FIELD_IS_VALID)
 #undef FIELD_IS_VALID

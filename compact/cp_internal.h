@@ -204,7 +204,7 @@ struct compact_heap {
 
   compact_thread *free_threads; // [lock]
   compact_weak *free_weaks;     // [lock]
-  char settings[256];           // [const]
+  char settings[512];           // [const]
   hs_event_log log;             // last: its histograms are large and mostly untouched
 };
 

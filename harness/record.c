@@ -78,7 +78,7 @@ static json_t *record_params(const run_record *record) {
 
 static json_t *record_config(const heap_config *config) {
   json_t *object = json_object();
-#define RECORD_CONFIG_FIELD(field, name, fallback, low, high, help)                                \
+#define RECORD_CONFIG_FIELD(field, name, fallback, low, high, words, help)                         \
   json_object_set_new(object, name, json_integer((json_int_t)config->field));
   HEAP_CONFIG_LIST(RECORD_CONFIG_FIELD)
 #undef RECORD_CONFIG_FIELD

@@ -172,7 +172,7 @@ struct nonmoving_heap {
   _Atomic(uint64_t) log_bytes;       // [atomic] of the event log when last looked at
   void *tables_memory;               // [const]
   size_t tables_bytes;               // [const]
-  char settings[256];                // [const]
+  char settings[512];                // [const]
   hs_event_log log;                  // last: large, and only its used pages cost anything
 };
 

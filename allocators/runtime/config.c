@@ -8,13 +8,14 @@
 
 // The public description and where the field lives, from one list.
 static const hs_config_option options[] = {
-#define OPTION(field, name, fallback, low, high, help) {name, help, fallback, low, high},
+#define OPTION(field, name, fallback, low, high, words, help)                                      \
+  {name, words, help, fallback, low, high},
     HEAP_CONFIG_LIST(OPTION)
 #undef OPTION
 };
 
 static const size_t offsets[] = {
-#define OFFSET(field, name, fallback, low, high, help) offsetof(heap_config, field),
+#define OFFSET(field, name, fallback, low, high, words, help) offsetof(heap_config, field),
     HEAP_CONFIG_LIST(OFFSET)
 #undef OFFSET
 };
@@ -83,11 +84,44 @@ bool hs_parse_i64(const char *text, int64_t *out) {
   return true;
 }
 
+static bool is_set(const hs_config_option *option) { return strchr(option->words, ',') != NULL; }
+
+// Position of the word of `length` characters in the option's list, or -1.
+static int word_position(const hs_config_option *option, const char *word, size_t length) {
+  int position = 0;
+  for (const char *at = option->words; *at != '\0'; position++) {
+    const size_t here = strcspn(at, "|,");
+    if (here == length && strncmp(at, word, length) == 0) return position;
+    at += here + (at[here] != '\0');
+  }
+  return -1;
+}
+
+// A word of a choice, or words of a set with commas between.
+static bool parse_words(const hs_config_option *option, const char *text, int64_t *out) {
+  if (!is_set(option)) {
+    const int position = word_position(option, text, strlen(text));
+    *out = position;
+    return position >= 0;
+  }
+  *out = 0;
+  for (bool more = strcmp(text, "none") != 0; more;) {
+    const size_t length = strcspn(text, ",");
+    const int position = word_position(option, text, length);
+    if (position < 0) return false;
+    *out |= (int64_t)1 << position;
+    more = text[length] == ',';
+    text += length + more;
+  }
+  return true;
+}
+
 static bool parse_value(const hs_config_option *option, const char *text, int64_t *out) {
   if (strcmp(option->name, "gogc") == 0 && strcmp(text, "off") == 0) {
     *out = -1;
     return true;
   }
+  if (option->words[0] != '\0' && parse_words(option, text, out)) return true;
   return hs_parse_i64(text, out) && *out >= option->low && *out <= option->high;
 }
 
@@ -101,7 +135,10 @@ static void explain_value(const hs_config_option *option, const char *value, cha
                           size_t bytes) {
   size_t length = 0;
   append(error, bytes, &length, "heap option %s cannot be '%s'; allowed is ", option->name, value);
-  if (option->high == INT64_MAX)
+  if (option->words[0] != '\0')
+    append(error, bytes, &length, "%s%s", option->words,
+           is_set(option) ? ", some of them, or none" : "");
+  else if (option->high == INT64_MAX)
     append(error, bytes, &length, "a number from %" PRId64 " up (suffixes K, M, G)", option->low);
   else
     append(error, bytes, &length, "%" PRId64 " to %" PRId64, option->low, option->high);
@@ -124,13 +161,33 @@ hs_config_result hs_config_set(heap_config *config, const char *name, const char
   return HS_CONFIG_UNKNOWN;
 }
 
+static void print_value(const hs_config_option *option, int64_t value, char *out, size_t bytes,
+                        size_t *length) {
+  if (option->words[0] == '\0') {
+    append(out, bytes, length, "%" PRId64, value);
+    return;
+  }
+  const char *comma = "";
+  int position = 0;
+  for (const char *at = option->words; *at != '\0'; position++) {
+    const size_t here = strcspn(at, "|,");
+    if (is_set(option) ? value >> position & 1 : value == position) {
+      append(out, bytes, length, "%s%.*s", comma, (int)here, at);
+      comma = ",";
+    }
+    at += here + (at[here] != '\0');
+  }
+  if (*comma == '\0') append(out, bytes, length, "none");
+}
+
 size_t hs_config_print(const heap_config *config, bool all, char *out, size_t out_bytes) {
   size_t length = 0;
   if (out_bytes > 0) out[0] = '\0';
   for (size_t i = 0; i < OPTION_COUNT; i++) {
     const int64_t value = get(config, i);
     if (!all && value == options[i].fallback) continue;
-    append(out, out_bytes, &length, "%s%s=%" PRId64, length > 0 ? " " : "", options[i].name, value);
+    append(out, out_bytes, &length, "%s%s=", length > 0 ? " " : "", options[i].name);
+    print_value(&options[i], value, out, out_bytes, &length);
   }
   return length;
 }

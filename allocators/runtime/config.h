@@ -16,13 +16,14 @@ typedef enum hs_config_result {
   HS_CONFIG_BAD_VALUE
 } hs_config_result;
 
-// Set one option from text. Sizes accept K, M, G suffixes (powers of 1024); gogc accepts "off".
+// Set one option from text. Sizes accept K, M, G suffixes (powers of 1024); gogc accepts "off", a choice
+// one of its words, a set some of them with commas between ("gc,scav") or "none"; both also the number.
 // On error *config is unchanged and `error` says what is wrong and what is allowed.
 hs_config_result hs_config_set(heap_config *config, const char *name, const char *value,
                                char *error, size_t error_bytes);
 
 typedef struct hs_config_option {
-  const char *name, *help;
+  const char *name, *words, *help; // words: see HEAP_CONFIG_LIST
   int64_t fallback, low, high;
 } hs_config_option;
 const hs_config_option *hs_config_options(size_t *count);

@@ -74,7 +74,7 @@ static void test_what_is_no_number_is_refused(void **state) {
 static void test_defaults_are_those_of_the_list(void **state) {
   (void)state;
   const heap_config config = hs_config_default();
-#define CHECK(field, name, fallback, low, high, help)                                              \
+#define CHECK(field, name, fallback, low, high, words, help)                                       \
   assert_true(config.field == (fallback) && (low) <= (fallback) && (fallback) <= (high));
   HEAP_CONFIG_LIST(CHECK)
 #undef CHECK
