@@ -80,7 +80,7 @@ HEAP_INLINE void compact_root_add(compact_thread *thread, heap_root *root, heap_
   hs_root_add(thread->base.world, root, slots, count);
 }
 HEAP_INLINE void compact_root_remove(compact_thread *thread, heap_root *root) {
-  hs_root_remove(thread->base.world, root);
+  hs_root_remove(&thread->base, root);
 }
 HEAP_INLINE heap_ref compact_root_load(compact_thread *thread, const heap_ref *slot) {
   (void)thread;

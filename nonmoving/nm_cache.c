@@ -9,6 +9,8 @@
 // A run is cleared when it is prepared, so it must not be so long that its end has left the first-level
 // cache (32 KiB on what we measure) before it is used. One page of Go's.
 enum { ZERO_BATCH_BYTES = 8192 };
+// Collections before an allocation is given up: another thread may take what the first one freed.
+enum { FAILED_TRIES = 2 };
 
 // ---- runs ---------------------------------------------------------------------------------------
 
@@ -42,6 +44,24 @@ static unsigned slot_of(const nonmoving_heap *heap, const nm_span *span, uintptr
   return nm_class_index(nm_span_size_class(span), address - nm_span_base(heap, span));
 }
 
+// Whether slots of a span must be marked as they are handed out (I-nm-11).
+static bool allocates_black(const nonmoving_heap *heap, const nm_thread *thread,
+                            const nm_span *span) {
+  return thread->hot.base.barrier == HS_BARRIER_BLACK &&
+         span->sweepgen == hs_load_relaxed(&heap->mark_gen);
+}
+
+// Account for slots that a thread took (positive) or gives back unused.
+static void charge(nonmoving_heap *heap, uint64_t bytes, bool black) {
+  hs_add_relaxed(&heap->live_bytes, bytes);
+  if (black) hs_add_relaxed(&heap->black_bytes, bytes);
+}
+
+static void subtract_at_most(_Atomic(uint64_t) *counter, uint64_t bytes) {
+  uint64_t value = hs_load_relaxed(counter);
+  while (!hs_cas_relaxed(counter, &value, value - hs_min_u64(value, bytes))) continue;
+}
+
 // Make the next free slots of the cached span available; false when it has none left.
 static bool next_run(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
   nm_span *const span = thread->spans[span_class];
@@ -58,23 +78,39 @@ static bool next_run(nonmoving_heap *heap, nm_thread *thread, unsigned span_clas
   run->next = nm_span_base(heap, span) + first * slot_bytes;
   run->limit = nm_span_base(heap, span) + end * slot_bytes;
   prepare_run(heap, span, run->next, run->limit);
+  const bool black = allocates_black(heap, thread, span);
+  if (black) nm_mark_set_black(heap, span, first, end, true);
+  charge(heap, (uint64_t)(end - first) * slot_bytes, black);
   return true;
 }
 
 // ---- spans --------------------------------------------------------------------------------------
 
+// Slots of a run that were not used: free again, and not to be found marked by the sweep (I-nm-11).
+static void return_run(nonmoving_heap *heap, const nm_thread *thread, const nm_span *span,
+                       nonmoving_run *run) {
+  const uint64_t bytes = run->limit - run->next;
+  if (bytes > 0) {
+    const unsigned first = slot_of(heap, span, run->next);
+    const unsigned end = first + (unsigned)(bytes / nm_span_slot_bytes(span));
+    if (allocates_black(heap, thread, span)) {
+      nm_mark_set_black(heap, span, first, end, false);
+      subtract_at_most(&heap->black_bytes, bytes);
+    }
+    subtract_at_most(&heap->live_bytes, bytes);
+  }
+  *run = (nonmoving_run){0};
+}
+
 static void release_span(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
   nm_span *const span = thread->spans[span_class];
   nonmoving_run *const run = &thread->hot.runs[span_class];
   if (run->next != 0) span->free_index = (uint16_t)slot_of(heap, span, run->next);
-  *run = (nonmoving_run){0};
+  return_run(heap, thread, span, run);
   thread->spans[span_class] = NULL;
   const unsigned live = nm_span_count_live(heap, span);
   nm_central_count(&heap->centrals[span_class], live - span->live_count, 0);
   span->live_count = (uint16_t)live;
-  // What was charged when the span was taken and not used.
-  const size_t unused = nm_span_objects(span) - live;
-  if (unused > 0) hs_sub_relaxed(&heap->live_bytes, (uint64_t)(unused * nm_span_slot_bytes(span)));
   nm_central_put(heap, span);
 }
 
@@ -87,24 +123,38 @@ void nm_cache_flush(nonmoving_heap *heap, nm_thread *thread, bool pages) {
   if (pages) nm_pageheap_flush_cache(heap, thread);
 }
 
+void nm_cache_blacken(nonmoving_heap *heap, nm_thread *thread) {
+  thread->hot.tiny = 0; // its block is white, and what is put into it would be
+  for (unsigned c = 0; c < NONMOVING_SPAN_CLASSES; c++) {
+    const nonmoving_run *const run = &thread->hot.runs[c];
+    const nm_span *const span = thread->spans[c];
+    if (!span || run->next == run->limit) continue;
+    const unsigned first = slot_of(heap, span, run->next);
+    const unsigned end = first + (unsigned)((run->limit - run->next) / nm_span_slot_bytes(span));
+    nm_mark_set_black(heap, span, first, end, true);
+    hs_add_relaxed(&heap->black_bytes, (uint64_t)(run->limit - run->next));
+  }
+}
+
 void nm_cache_flush_all_stw(nonmoving_heap *heap, bool pages) {
   HS_ASSERT(hs_world_is_stopped(&heap->world));
   HS_WORLD_EACH_THREAD(&heap->world, thread)
   nm_cache_flush(heap, (nm_thread *)thread, pages);
 }
 
-// A run with a free slot for the class; false when no memory can be had. Starts a cycle when due.
+// A run with a free slot for the class; false when no memory can be had. Starts a cycle when due, and
+// does the thread's share of marking and sweeping.
 static bool refill(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
   if (thread->spans[span_class]) {
     if (next_run(heap, thread, span_class)) return true;
     release_span(heap, thread, span_class);
   }
-  if (nm_cycle_is_due(heap)) nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
+  const size_t bytes = (size_t)nm_classes[span_class >> 1].pages << NM_PAGE_SHIFT;
+  nm_cycle_step(heap, thread, bytes);
+  nm_sweep_proportional(heap, bytes);
   nm_span *const span = nm_central_take(heap, thread, span_class);
   if (!span) return false;
   thread->spans[span_class] = span;
-  const size_t unused = nm_span_objects(span) - span->live_count;
-  hs_add_relaxed(&heap->live_bytes, (uint64_t)(unused * nm_span_slot_bytes(span)));
   const bool found = next_run(heap, thread, span_class);
   HS_REQUIRE(found, "I-nm-7: a partial span of class %u has no free slot", span_class);
   return true;
@@ -119,9 +169,9 @@ static heap_ref alloc_small(nonmoving_heap *heap, nm_thread *thread, size_t ref_
   const unsigned class = tiny ? NM_TINY_CLASS : nm_class_of(size);
   const unsigned span_class = 2 * class + (ref_count == 0);
   nonmoving_run *const run = &thread->hot.runs[span_class];
-  if (run->next == run->limit && !refill(heap, thread, span_class)) {
+  for (unsigned tries = 0; run->next == run->limit && !refill(heap, thread, span_class); tries++) {
+    if (tries == FAILED_TRIES) return HEAP_NULL;
     nm_cycle_run(heap, thread, NM_REASON_FAILED);
-    if (!refill(heap, thread, span_class)) return HEAP_NULL;
   }
   const uintptr_t object = run->next;
   run->next = object + nm_class_bytes[class];
@@ -137,12 +187,12 @@ static heap_ref alloc_large(nonmoving_heap *heap, nm_thread *thread, size_t ref_
   const unsigned span_class = 2 * NM_CLASS_LARGE + (ref_count == 0);
   if (bytes > heap->range_bytes) return HEAP_NULL;
   const size_t pages = hs_div_up(bytes, NM_PAGE_BYTES);
-  if (nm_cycle_is_due(heap)) nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
-  nm_span *span = nm_span_alloc(heap, thread, span_class, pages);
-  if (!span) {
+  nm_cycle_step(heap, thread, pages << NM_PAGE_SHIFT);
+  nm_sweep_proportional(heap, pages << NM_PAGE_SHIFT);
+  nm_span *span;
+  for (unsigned tries = 0; !(span = nm_span_alloc(heap, thread, span_class, pages)); tries++) {
+    if (tries == FAILED_TRIES) return HEAP_NULL;
     nm_cycle_run(heap, thread, NM_REASON_FAILED);
-    span = nm_span_alloc(heap, thread, span_class, pages);
-    if (!span) return HEAP_NULL;
   }
   void *const object = (void *)nm_span_base(heap, span);
   hs_track_live(object, bytes);
@@ -151,7 +201,9 @@ static heap_ref alloc_large(nonmoving_heap *heap, nm_thread *thread, size_t ref_
   span->free_index = span->live_count = 1;
   nm_central_count(&heap->centrals[span_class], 1, 0);
   hs_add_relaxed(&heap->large_mallocs_bytes, (uint64_t)nm_span_bytes(span));
-  hs_add_relaxed(&heap->live_bytes, (uint64_t)nm_span_bytes(span));
+  const bool black = allocates_black(heap, thread, span);
+  if (black) nm_mark_set_black(heap, span, 0, 1, true);
+  charge(heap, nm_span_bytes(span), black);
   nm_central_put(heap, span);
   return (heap_ref){(uintptr_t)object};
 }

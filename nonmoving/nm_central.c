@@ -9,8 +9,12 @@
 // looked at, that is 1 % (Go 1.16+, mcentral.go).
 enum { SWEEP_BUDGET_SPANS = 100 };
 
+// I-nm-6. A thread that reads an old sweepgen takes a span that is to be swept for one that is not yet:
+// then it has not answered C, and gives it back before it does (I-nm-11 holds meanwhile).
+static unsigned parity(uint32_t sweepgen) { return sweepgen / 2 % 2; }
+
 static unsigned swept_index(const nonmoving_heap *heap) {
-  return hs_load_relaxed(&heap->sweepgen) / 2 % 2; // fixed between two safepoints
+  return parity(hs_load_acquire(&heap->sweepgen)); // pairs: turn_sweepgen
 }
 
 static void list_push(nm_central *central, unsigned list, nm_span *span) {
@@ -68,9 +72,9 @@ nm_span *nm_central_take(nonmoving_heap *heap, nm_thread *thread, unsigned span_
 }
 
 void nm_central_put(nonmoving_heap *heap, nm_span *span) {
-  HS_ASSERT(span->sweepgen == hs_load_relaxed(&heap->sweepgen));
   nm_central *const central = &heap->centrals[span->span_class];
-  const unsigned list = (span_is_full(span) ? NM_LIST_FULL : NM_LIST_PARTIAL) + swept_index(heap);
+  const unsigned kind = span_is_full(span) ? NM_LIST_FULL : NM_LIST_PARTIAL;
+  const unsigned list = kind + parity(span->sweepgen);
   hs_mutex_lock(&central->lock);
   list_push(central, list, span);
   hs_mutex_unlock(&central->lock);

@@ -1,16 +1,57 @@
 // SPDX-License-Identifier: MIT
-// The collection cycle, a driver of named steps: finish the sweep of the last cycle, stop the world,
-// flush caches, mark, clear weak cells, turn the sweep generation, set the goals, start the world.
+// The collection cycle, a driver of named steps, in both modes. gc=concurrent: the collector thread runs
+// it beside the program and stops nobody; gc=stw: the thread that finds it due runs it with the world
+// stopped. A cycle that the program asks for is run by the thread that asks.
+//
+// Note [turning]
+//   Marking ends with every barrier BLACK. Then sweepgen grows by 2: what was swept is to be swept. Spans
+//   that threads hold stay at the old sweepgen; their threads go on marking the slots they hand out of
+//   them (I-nm-11) until they answer C and give them up, onto the lists of unswept spans. A span obtained
+//   after the turn is of the new sweepgen, swept, and not marked. So no instant has to be common to
+//   all threads.
 #include "allocators/base/assert.h"
-#include "allocators/runtime/pacer.h"
+#include "allocators/runtime/trace.h"
 #include "nonmoving/nm_internal.h"
 
 // Grey memory above this is given back after a cycle: mapping it again costs more than it saves below.
 static const size_t GREY_RETAINED_BYTES = 1 << 20;
-// The scavenger leaves this much above what the next cycle will need (Go: 10 %).
-static const uint64_t RETAIN_EXTRA_PERCENT = 10;
 // A delay of a mutator that is not worth an event.
 static const uint64_t STALL_LOGGED_NS = 1000;
+enum { SWEEP_BATCH_SPANS = 10 }; // of the background sweep, between looks at other work (Go: 10)
+
+static bool is_concurrent(const nonmoving_heap *heap) {
+  return heap->config.gc == HEAP_GC_CONCURRENT;
+}
+
+static bool verifies(const nonmoving_heap *heap) {
+  return heap->config.verify || heap->config.stress;
+}
+
+static uint32_t id_of(const nm_thread *self) { return self ? self->hot.base.id : 0; }
+static hs_thread *base_of(nm_thread *self) { return self ? &self->hot.base : NULL; }
+
+// ---- the heap's part in handshakes --------------------------------------------------------------
+
+static void thread_black(void *heap, hs_thread *thread) {
+  nm_cache_blacken(heap, (nm_thread *)thread);
+}
+
+static void thread_off(void *context, hs_thread *thread) {
+  nonmoving_heap *const heap = context;
+  nm_cache_flush(heap, (nm_thread *)thread, heap->flush_pages);
+}
+
+const hs_marking_ops nm_marking_ops = {
+    .drain = nm_mark_drain,
+    .mark_only = nm_mark_only,
+    .rescan = nm_mark_rescan,
+    .is_marked = nm_is_marked,
+    .shade_roots = nm_mark_shade_roots,
+    .thread_black = thread_black,
+    .thread_off = thread_off,
+};
+
+// ---- steps --------------------------------------------------------------------------------------
 
 // Sweep what the last cycle left. stall: the calling mutator waits for it and did not ask to.
 static void finish_sweep(nonmoving_heap *heap, nm_thread *self, bool stall) {
@@ -19,92 +60,166 @@ static void finish_sweep(nonmoving_heap *heap, nm_thread *self, bool stall) {
   const uint64_t swept = nm_sweep_all(heap);
   const uint64_t end_ns = hs_os_now_ns();
   if (end_ns - begin_ns < STALL_LOGGED_NS) return;
-  const uint32_t id = self->hot.base.id;
-  hs_event_log_add(&heap->log, HS_EVENT_SWEEP, id, begin_ns, end_ns, swept);
-  if (stall) hs_event_log_add(&heap->log, HS_EVENT_STALL, id, begin_ns, end_ns, 0);
+  hs_event_log_add(&heap->log, HS_EVENT_SWEEP, id_of(self), begin_ns, end_ns, swept);
+  if (stall) hs_event_log_add(&heap->log, HS_EVENT_STALL, id_of(self), begin_ns, end_ns, 0);
 }
 
-static heap_ref weak_target(void *heap, heap_ref target) {
-  return nm_is_marked_stw(heap, target) ? target : HEAP_NULL;
+static void revise_pace(void *context) {
+  nonmoving_heap *const heap = context;
+  hs_pacer_revise(&heap->pacer, hs_load_relaxed(&heap->live_bytes),
+                  hs_load_relaxed(&heap->marking.scanned_bytes) + heap->marking.roots_bytes);
 }
 
-static void mark_stw(nonmoving_heap *heap, nm_thread *self) {
+static void begin_mark(nonmoving_heap *heap) {
+  for (size_t w = 0; w < hs_div_up(nm_grown_pages(heap), 64); w++)
+    if (hs_load_relaxed(&heap->marked[w]) != 0) hs_store_relaxed(&heap->marked[w], (uint64_t)0);
+  // Published by handshake A.
+  hs_store_relaxed(&heap->mark_gen, hs_load_relaxed(&heap->sweepgen));
+  hs_store_relaxed(&heap->black_bytes, (uint64_t)0);
+  const hs_marking *const marking = &heap->marking;
+  heap->cycle.live_at_start_bytes = hs_load_relaxed(&heap->live_bytes);
+  hs_pacer_start_cycle(&heap->pacer, heap->cycle.live_at_start_bytes,
+                       marking->roots_bytes + marking->frames_bytes);
+}
+
+static void mark(nonmoving_heap *heap, nm_thread *self) {
   const uint64_t begin_ns = hs_os_now_ns();
-  heap->cycle.marked_bytes = nm_mark_stw(heap).bytes;
-  hs_weak_visit_stw(&heap->world, weak_target, heap);
-  hs_event_log_add(&heap->log, HS_EVENT_MARK, self->hot.base.id, begin_ns, hs_os_now_ns(),
-                   heap->cycle.marked_bytes);
+  heap->cycle.mark_begin_ns = begin_ns;
+  heap->cycle.mark_begin_cpu_ns = hs_os_thread_cpu_ns();
+  hs_marking_run(&heap->marking, base_of(self), revise_pace);
+  hs_event_log_add(&heap->log, HS_EVENT_MARK, id_of(self), begin_ns, hs_os_now_ns(),
+                   hs_load_relaxed(&heap->marking.bytes));
   hs_mutex_lock(&heap->lock);
   nm_pageheap_note_peak_locked(heap); // with the grey queues at their largest
   hs_mutex_unlock(&heap->lock);
-  if (hs_grey_pool_bytes(&heap->grey) > GREY_RETAINED_BYTES) hs_grey_pool_trim(&heap->grey);
 }
 
-// From here on every span in use is unswept, and the lists have changed roles.
-static void turn_sweepgen_stw(nonmoving_heap *heap) {
-  uint64_t spans = 0;
-  for (size_t w = 0; w < hs_div_up(nm_grown_pages(heap), 64); w++)
-    spans += hs_popcount64(heap->in_use[w]);
-  hs_store_relaxed(&heap->unswept_count, spans); // published by the restart of the world
-  hs_store_relaxed(&heap->reclaim_page, 0u);
-  hs_store_relaxed(&heap->reclaim_credit, 0u);
-  hs_add_relaxed(&heap->sweepgen, 2u);
+// From here on every span in use is unswept, and the lists have changed roles. Note [turning].
+static void turn_sweepgen(nonmoving_heap *heap) {
+  hs_mutex_lock(&heap->lock);
+  hs_store_relaxed(&heap->unswept_count, hs_load_relaxed(&heap->spans_in_use));
+  hs_store_relaxed(&heap->reclaim_page, (uint64_t)0);
+  hs_store_relaxed(&heap->reclaim_credit, (uint64_t)0);
+  hs_store_relaxed(&heap->swept_pages, (uint64_t)0);
+  hs_store_relaxed(&heap->sweep_class, 0u);
+  hs_store_release(&heap->sweepgen, hs_load_relaxed(&heap->sweepgen) + 2); // pairs: nm_central.c
+  hs_mutex_unlock(&heap->lock);
 }
 
-// What the heap will need until the next cycle ends, and a little more, may stay unreleased:
-// spans in use now, scaled as the goal is.
-static uint64_t retained_goal(const nonmoving_heap *heap, uint64_t old_goal, uint64_t goal) {
-  if (goal == UINT64_MAX || old_goal == UINT64_MAX || old_goal == 0) return UINT64_MAX;
-  const double in_use = (double)(hs_load_relaxed(&heap->counts.in_use) << NM_PAGE_SHIFT);
-  const double extra = 1.0 + (double)RETAIN_EXTRA_PERCENT / 100.0;
-  return (uint64_t)(in_use * ((double)goal / (double)old_goal) * extra);
+static double utilisation(const nonmoving_heap *heap, uint64_t wall_ns) {
+  const hs_marking *const marking = &heap->marking;
+  const uint64_t cpu_ns = hs_os_thread_cpu_ns() - heap->cycle.mark_begin_cpu_ns +
+                          hs_load_relaxed(&marking->worker_ns) +
+                          hs_load_relaxed(&marking->assist_ns);
+  const double available = (double)wall_ns * (double)heap->cores;
+  return available > 0 ? hs_min_double((double)cpu_ns / available, 1.0) : 0;
 }
 
-static void set_goals_stw(nonmoving_heap *heap) {
-  const uint64_t marked = heap->cycle.marked_bytes;
-  const uint64_t roots_bytes = hs_roots_slot_count_stw(&heap->world) * sizeof(heap_ref);
-  const uint64_t old_goal = hs_load_relaxed(&heap->goal_bytes);
-  const uint64_t goal = hs_pacer_goal_bytes(&heap->config, marked, roots_bytes);
+// Where goals come from: what was marked, and how the pace went.
+static void set_goals(nonmoving_heap *heap) {
+  const hs_marking *const marking = &heap->marking;
+  const uint64_t black = hs_load_relaxed(&heap->black_bytes);
+  const uint64_t marked = hs_load_relaxed(&marking->bytes) + black;
+  const uint64_t roots = marking->roots_bytes + marking->frames_bytes;
+  const hs_pacer_cycle cycle = {
+      .live_bytes = hs_load_relaxed(&heap->live_bytes),
+      .marked_bytes = marked,
+      .scanned_bytes = hs_load_relaxed(&marking->scanned_bytes) + roots,
+      .roots_bytes = roots,
+      .utilisation = utilisation(heap, hs_os_now_ns() - heap->cycle.mark_begin_ns),
+  };
+  const hs_pacer_memory memory = {
+      .mapped_bytes = nonmoving_footprint(heap),
+      .heap_free_bytes = hs_load_relaxed(&heap->counts.free) << NM_PAGE_SHIFT,
+      .heap_alloc_bytes = cycle.live_bytes,
+  };
+  const uint64_t old_goal = hs_pacer_goal(&heap->pacer);
+  heap->cycle.marked_bytes = marked;
+  hs_pacer_end_cycle(&heap->pacer, &cycle);
+  hs_pacer_commit(&heap->pacer, marked, false, &memory);
   hs_store_relaxed(&heap->live_bytes, marked);
-  hs_store_relaxed(&heap->goal_bytes, goal);
-  hs_store_relaxed(&heap->scavenge_goal, retained_goal(heap, old_goal, goal));
+  const uint64_t due =
+      is_concurrent(heap) ? hs_pacer_trigger(&heap->pacer) : hs_pacer_goal(&heap->pacer);
+  hs_store_relaxed(&heap->due_bytes, due);
+  nm_scavenge_note_cycle(heap, old_goal, hs_pacer_goal(&heap->pacer));
+  const double ratio = hs_pacer_sweep_ratio(hs_load_relaxed(&heap->counts.in_use), marked, due);
+  hs_store_relaxed(&heap->sweep_basis, marked);
+  hs_store_relaxed(&heap->sweep_ratio, (uint64_t)(ratio * NM_SWEEP_RATIO_ONE));
 }
 
-static void run_stw(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
+// From finding everything reachable to having every thread allocate for the next cycle.
+static void collect(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
   const bool releases = reason == NM_REASON_RELEASE || reason == NM_REASON_FAILED;
-  nm_cache_flush_all_stw(heap, releases || heap->config.verify || heap->config.stress);
-  mark_stw(heap, self);
-  turn_sweepgen_stw(heap);
-  set_goals_stw(heap);
+  heap->flush_pages = releases || verifies(heap);
+  begin_mark(heap);
+  mark(heap, self);
+  // To be verified, the heap must not change between the turn and the look at it.
+  const bool stops = verifies(heap) && !hs_world_is_stopped(&heap->world);
+  if (stops) hs_world_stop(&heap->world, base_of(self));
+  set_goals(heap);
+  turn_sweepgen(heap);
+  hs_marking_end(&heap->marking, base_of(self));
   heap->cycle.cycles_count++;
   if (reason == NM_REASON_FORCED || reason == NM_REASON_RELEASE) heap->cycle.forced_count++;
-  if (heap->config.limit_bytes > 0) // the event log counts
+  if (heap->config.limit_bytes > 0 || heap->config.memory_limit_bytes > 0) // the event log counts
     hs_store_relaxed(&heap->log_bytes, (uint64_t)hs_event_log_bytes(&heap->log));
-  if (releases) {
-    finish_sweep(heap, self, false); // the stop counts
-    hs_grey_pool_trim(&heap->grey);
-    nm_scavenge_all(heap);
+  if (releases) finish_sweep(heap, self, false); // its time is in the stop, or asked for
+  if (releases || hs_grey_pool_bytes(&heap->marking.pool) > GREY_RETAINED_BYTES)
+    hs_grey_pool_trim(&heap->marking.pool);
+  if (releases) nm_scavenge_all(heap);
+  if (verifies(heap)) {
+    const bool exact = !is_concurrent(heap) || (self && heap->world.thread_count == 1);
+    HS_REQUIRE(nm_verify_stw(heap, exact), "the heap is corrupt after a collection");
   }
-  if (heap->config.verify || heap->config.stress)
-    HS_REQUIRE(nm_verify_stw(heap, true), "the heap is corrupt after a collection");
+  if (stops) hs_world_start(&heap->world);
 }
 
 void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
-  hs_world_enter_collector(&heap->world, &self->hot.base);
+  const uint64_t asked_ns = hs_os_now_ns();
+  hs_world_enter_collector(&heap->world, base_of(self));
   if (reason == NM_REASON_TRIGGER && !nm_cycle_is_due(heap)) { // another thread was faster
     hs_world_leave_collector(&heap->world);
     return;
   }
   const uint64_t begin_cpu_ns = hs_os_thread_cpu_ns();
-  finish_sweep(heap, self, reason == NM_REASON_TRIGGER || reason == NM_REASON_FAILED);
+  finish_sweep(heap, self, self && reason == NM_REASON_TRIGGER);
   const uint64_t begin_ns = hs_os_now_ns();
-  hs_world_stop(&heap->world, &self->hot.base);
-  run_stw(heap, self, reason);
+  if (!is_concurrent(heap)) hs_world_stop(&heap->world, base_of(self));
+  collect(heap, self, reason);
   const uint64_t marked = heap->cycle.marked_bytes;
-  hs_world_start(&heap->world);
-  hs_event_log_add(&heap->log, HS_EVENT_CYCLE, self->hot.base.id, begin_ns, hs_os_now_ns(), marked);
+  if (!is_concurrent(heap)) hs_world_start(&heap->world);
+  hs_event_log_add(&heap->log, HS_EVENT_CYCLE, id_of(self), begin_ns, hs_os_now_ns(), marked);
   if (reason == NM_REASON_FORCED) finish_sweep(heap, self, false);
-  heap->cycle.cpu_ns += hs_os_thread_cpu_ns() - begin_cpu_ns;
+  heap->cycle.cpu_ns += hs_os_thread_cpu_ns() - begin_cpu_ns +
+                        hs_load_relaxed(&heap->marking.worker_ns) +
+                        hs_load_relaxed(&heap->marking.assist_ns);
   hs_world_leave_collector(&heap->world);
+  if (reason == NM_REASON_FAILED && is_concurrent(heap))
+    hs_event_log_add(&heap->log, HS_EVENT_STALL, id_of(self), asked_ns, hs_os_now_ns(), 0);
+  if (self) hs_background_wake(&heap->collector); // it sweeps what is left
   if (heap->config.scavenge) hs_background_wake(&heap->scavenger);
+}
+
+// ---- who runs it --------------------------------------------------------------------------------
+
+void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
+  if (hs_marking_is_on(&heap->marking)) {
+    const double ratio = hs_pacer_assist_ratio(&heap->pacer);
+    hs_marking_assist(&heap->marking, &thread->hot.base, (uint64_t)(ratio * (double)bytes));
+    return;
+  }
+  if (!nm_cycle_is_due(heap)) return;
+  if (!is_concurrent(heap)) {
+    nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
+  } else if (hs_load_relaxed(&heap->collector_wanted) == 0 &&
+             hs_exchange_acq_rel(&heap->collector_wanted, 1u) == 0) {
+    hs_background_wake(&heap->collector);
+  }
+}
+
+uint64_t nm_cycle_background(void *context) {
+  nonmoving_heap *const heap = context;
+  if (is_concurrent(heap) && nm_cycle_is_due(heap)) nm_cycle_run(heap, NULL, NM_REASON_TRIGGER);
+  hs_store_relaxed(&heap->collector_wanted, 0u);
+  return nm_sweep_some(heap, SWEEP_BATCH_SPANS) ? 0 : HS_BACKGROUND_IDLE;
 }

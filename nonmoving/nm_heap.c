@@ -3,7 +3,6 @@
 // path and have no file of their own.
 #include "allocators/base/assert.h"
 #include "allocators/runtime/config.h"
-#include "allocators/runtime/pacer.h"
 #include "nonmoving/nm_internal.h"
 
 // Events kept for the record; 40 bytes each, and only written ones cost memory.
@@ -27,8 +26,12 @@ static size_t heap_struct_bytes(void) {
 
 static void init_goals(nonmoving_heap *heap) {
   heap->sweepgen = 2; // so that `sweepgen - 2` of a span never wraps
-  hs_store_relaxed(&heap->goal_bytes, hs_pacer_goal_bytes(&heap->config, 0, 0));
-  hs_store_relaxed(&heap->scavenge_goal, UINT64_MAX); // nothing to go by before the first cycle
+  heap->cores = (unsigned)hs_os_core_count();
+  hs_pacer_init(&heap->pacer, &heap->config, heap->cores);
+  hs_store_relaxed(&heap->due_bytes, heap->config.gc == HEAP_GC_STW
+                                         ? hs_pacer_goal(&heap->pacer)
+                                         : hs_pacer_trigger(&heap->pacer));
+  nm_scavenge_init(heap);
 }
 
 heap_status nonmoving_create(const heap_config *config, nonmoving_heap **out) {
@@ -41,19 +44,25 @@ heap_status nonmoving_create(const heap_config *config, nonmoving_heap **out) {
   if (hs_event_log_init(&heap->log, EVENT_CAPACITY) != 0) goto unmap_heap;
   if (!nm_layout_reserve(heap)) goto destroy_log;
   hs_world_init(&heap->world, &heap->log);
-  hs_grey_pool_init(&heap->grey);
   hs_meta_init(&heap->meta);
   init_goals(heap);
   hs_store_relaxed(&heap->log_bytes, (uint64_t)hs_event_log_bytes(&heap->log));
   hs_config_print(config, true, heap->settings, sizeof heap->settings);
   heap->magic = NM_HEAP_MAGIC;
+  hs_marking_init(&heap->marking, &heap->world, heap, &nm_marking_ops,
+                  hs_pacer_workers(config, heap->cores) - 1);
+  if (hs_background_start(&heap->collector, "nm-collector", nm_cycle_background, heap) != 0)
+    goto release_layout;
   if (config->scavenge &&
       hs_background_start(&heap->scavenger, "nm-scavenger", nm_scavenge_background, heap) != 0)
-    goto release_layout;
+    goto stop_collector;
   *out = heap;
   return HEAP_OK;
 
+stop_collector:
+  hs_background_stop(&heap->collector);
 release_layout:
+  hs_marking_destroy(&heap->marking);
   hs_world_destroy(&heap->world);
   nm_layout_release(heap);
 destroy_log:
@@ -67,9 +76,10 @@ void nonmoving_destroy(nonmoving_heap *heap) {
   if (!heap) return;
   heap_check(heap);
   hs_world_destroy(&heap->world); // every thread must have left
+  hs_background_stop(&heap->collector);
   hs_background_stop(&heap->scavenger);
+  hs_marking_destroy(&heap->marking);
   heap->magic = 0;
-  hs_grey_pool_destroy(&heap->grey);
   hs_meta_destroy(&heap->meta);
   nm_layout_release(heap);
   hs_event_log_destroy(&heap->log);
@@ -117,12 +127,13 @@ void nonmoving_root_add(nonmoving_thread *thread, heap_root *root, heap_ref *slo
 }
 
 void nonmoving_root_remove(nonmoving_thread *thread, heap_root *root) {
-  hs_root_remove(&nm_thread_checked(thread)->heap->world, root);
+  hs_root_remove(&nm_thread_checked(thread)->hot.base, root);
 }
 
 // Objects never move; a pin is a root. Pins nest by being listed once each.
 void *nonmoving_pin(nonmoving_thread *thread, heap_ref object, size_t ref_count) {
   nonmoving_heap *const heap = nm_thread_checked(thread)->heap;
+  if (thread->base.barrier != HS_BARRIER_OFF) hs_shade(&thread->base, object.bits);
   hs_mutex_lock(&heap->lock);
   const bool room = heap->pin_count < NM_PIN_CAPACITY;
   if (room) {
@@ -136,6 +147,7 @@ void *nonmoving_pin(nonmoving_thread *thread, heap_ref object, size_t ref_count)
 
 void nonmoving_unpin(nonmoving_thread *thread, heap_ref object) {
   nonmoving_heap *const heap = nm_thread_checked(thread)->heap;
+  if (thread->base.barrier != HS_BARRIER_OFF) hs_shade(&thread->base, object.bits);
   hs_mutex_lock(&heap->lock);
   size_t i = heap->pin_count; // from the end: pins are short and nested
   while (i > 0 && heap->pins[i - 1] != object.bits) i--;
@@ -160,8 +172,7 @@ heap_status nonmoving_weak_create(nonmoving_thread *hot, heap_ref target, nonmov
 }
 
 heap_ref nonmoving_weak_get(nonmoving_thread *thread, nonmoving_weak *weak) {
-  (void)thread; // cells change with the world stopped only
-  return (heap_ref){hs_load_relaxed(&weak->weak.target)};
+  return hs_weak_get(&thread->base, &weak->weak);
 }
 
 void nonmoving_weak_destroy(nonmoving_thread *thread, nonmoving_weak *weak) {

@@ -8,8 +8,10 @@
 
 #include "allocators/base/bits.h"
 #include "allocators/runtime/background.h"
-#include "allocators/runtime/grey.h"
+#include "allocators/runtime/duty.h"
+#include "allocators/runtime/marking.h"
 #include "allocators/runtime/meta.h"
+#include "allocators/runtime/pacer.h"
 #include "nonmoving/nm_page.h"
 #include "nonmoving/nm_table.h"
 #include "nonmoving/nonmoving.h"
@@ -24,6 +26,7 @@ enum {
   NM_CLASS_LARGE = 0,
   NM_MAX_BITMAP_WORDS = NM_MAX_OBJECTS / 64,
 };
+#define NM_SWEEP_RATIO_ONE 4294967296.0 // heap.sweep_ratio is a fixed-point number
 
 // ---- spans --------------------------------------------------------------------------------------
 
@@ -33,7 +36,11 @@ enum {
 // I-nm-5  a span has two bitmaps of bitmap_words each, at bits_index. The one of index
 //         (sweepgen / 2) % 2 holds its alloc bits; the other is zero, or receives the marks of the
 //         cycle under way. Sweeping exchanges them by adding 2 to sweepgen.
-// I-nm-6  a span is on exactly one list of its central (home tells), or held by one thread.
+// I-nm-6  a span is on exactly one list of its central (home tells), or held by one thread. On a list of
+//         the parity of its own sweepgen / 2, so that a list is swept or not by the heap's sweepgen.
+// I-nm-11 while the heap marks for sweepgen g (mark_gen), a thread whose barrier is BLACK has marked
+//         every slot that it hands out of a span of sweepgen g, and the unused slots of its runs; those
+//         are unmarked when it gives the span up.
 // I-nm-7  live_count is the number of allocated slots whenever no thread holds the span.
 typedef struct nm_span {
   struct nm_span *next, *previous; // [lock central.lock] while listed; next: free list of structs
@@ -109,6 +116,7 @@ typedef enum nm_table_id {
   NM_TABLE_BITS,      // alloc and mark bitmaps of spans
   NM_TABLE_SPANS,     // nm_span
   NM_TABLE_CHUNKS,    // nm_chunk
+  NM_TABLE_SCAVENGE,  // nm_scav_chunk
   NM_TABLE_IN_USE,    // 1 bit per page: first page of a span in use
   NM_TABLE_MARKED,    // 1 bit per page: first page of a span with a mark of the last cycle
   NM_TABLE_ZEROED,    // uint64_t per arena: pages from here on were never handed out
@@ -119,18 +127,22 @@ typedef enum nm_table_id {
 
 typedef struct nm_cycle_counters { // [collector]
   uint64_t cycles_count, forced_count, cpu_ns, marked_bytes;
+  uint64_t mark_begin_ns, mark_begin_cpu_ns; // of the cycle under way
+  uint64_t live_at_start_bytes;
 } nm_cycle_counters;
 
 struct nonmoving_heap {
   uint32_t magic; // [const] NM_HEAP_MAGIC
   hs_world world;
   heap_config config; // [const]
+  unsigned cores;     // [const]
   uintptr_t base;     // [const] of the reserved range; aligned to an arena
   size_t range_bytes; // [const]
 
   // Typed views of the tables. [const]
   nm_page_entry *entries;
-  uint64_t *bits, *in_use, *marked, *zeroed;
+  uint64_t *bits, *in_use, *zeroed;
+  _Atomic(uint64_t) *marked; // written by markers
   // Words are written by the thread that holds their span, and read by others that check an object.
   _Atomic(uint64_t) *ref_flags;
   nm_span *span_structs;
@@ -153,29 +165,51 @@ struct nonmoving_heap {
   _Atomic(uint64_t) peak_footprint_bytes;                   // [atomic] written under lock
   _Atomic(uint64_t) large_mallocs_bytes, large_frees_bytes; // [atomic] cumulative, rounded to pages
   _Atomic(uint64_t) tiny_count;     // [atomic] second halves of tiny blocks, of flushed threads
-  _Atomic(uint64_t) live_bytes;     // [atomic] allocated since the last cycle or surviving it
-  _Atomic(uint64_t) goal_bytes;     // [atomic] live_bytes at which the next cycle starts
-  _Atomic(uint32_t) sweepgen;       // [atomic] changes with the world stopped
+  _Atomic(uint64_t) live_bytes;     // [atomic] surviving the last cycle, or handed to threads since
+  _Atomic(uint64_t) black_bytes;    // [atomic] of those, slots marked by their threads (I-nm-11)
+  _Atomic(uint64_t) due_bytes;      // [atomic] live_bytes at which the next cycle starts
+  _Atomic(uint32_t) sweepgen;       // [atomic] written under lock, by the collector
+  _Atomic(uint32_t) mark_gen;       // [atomic] sweepgen that marking is, or was last, done for
+  _Atomic(uint64_t) spans_in_use;   // [atomic] written under lock
   _Atomic(uint64_t) unswept_count;  // [atomic] spans still to be swept
+  _Atomic(uint64_t) swept_pages;    // [atomic] since the last cycle
+  _Atomic(uint64_t) sweep_ratio;    // [atomic] pages to sweep per byte allocated, in 2^-32
+  _Atomic(uint64_t) sweep_basis;    // [atomic] live_bytes when that was computed
+  _Atomic(uint32_t) sweep_class;    // [atomic] hint: span classes below have no unswept spans
   _Atomic(uint64_t) reclaim_page;   // [atomic] cursor of the reclaimer
   _Atomic(uint64_t) reclaim_credit; // [atomic] pages reclaimed beyond what was asked for
 
   nm_cycle_counters cycle; // [collector]
-  hs_grey_pool grey;
+  hs_pacer pacer;
+  hs_marking marking;
+  hs_background collector;            // [const] after create: cycles, and the rest of the sweep
+  _Atomic(uint32_t) collector_wanted; // [atomic] it was woken and has not started yet
+  bool flush_pages;                   // [collector] the answer to C returns page caches too
   hs_meta meta;
   nm_central centrals[NM_SPAN_CLASS_COUNT];
 
-  hs_mutex scavenge_lock;            // held over each piece of scavenging
-  hs_background scavenger;           // [const] after create
-  _Atomic(uint64_t) scavenge_goal;   // [atomic] bytes that may stay unreleased
-  _Atomic(uint64_t) scavenged_bytes; // [atomic] cumulative
-  _Atomic(uint64_t) log_bytes;       // [atomic] of the event log when last looked at
-  void *tables_memory;               // [const]
-  size_t tables_bytes;               // [const]
-  char settings[512];                // [const]
-  hs_event_log log;                  // last: large, and only its used pages cost anything
+  hs_mutex scavenge_lock;             // held over each piece of background scavenging
+  hs_background scavenger;            // [const] after create
+  hs_duty scavenge_duty;              // [owner] the scavenger's thread
+  _Atomic(uint64_t) scavenge_goal;    // [atomic] bytes of pages that may stay unreleased
+  _Atomic(uint64_t) scavenge_ceiling; // [atomic] footprint above which the scavenger works
+  _Atomic(uint64_t) scavenged_bytes;  // [atomic] cumulative
+  // Of those, what no trace line has told yet. [atomic]
+  _Atomic(uint64_t) untold_background_bytes, untold_eager_bytes;
+  _Atomic(uint32_t) untold_breakdowns; // of the scavenger's pacing
+  _Atomic(uint64_t) log_bytes;                  // [atomic] of the event log when last looked at
+  void *tables_memory;                          // [const]
+  size_t tables_bytes;                          // [const]
+  char settings[512];                           // [const]
+  hs_event_log log; // last: large, and only its used pages cost anything
 };
 
+// A span on this page has a marked object. Tested first: mostly it is known.
+static inline void nm_note_marked_page(nonmoving_heap *heap, size_t page) {
+  _Atomic(uint64_t) *const word = &heap->marked[page / 64];
+  const uint64_t mask = 1ull << (page % 64);
+  if ((hs_load_relaxed(word) & mask) == 0) hs_or_relaxed(word, mask);
+}
 static inline size_t nm_grown_pages(const nonmoving_heap *heap) {
   return hs_load_relaxed(&heap->grown_pages);
 }
@@ -258,22 +292,33 @@ void nm_central_count(nm_central *central, uint64_t mallocs, uint64_t frees);
 // ---- nm_cache.c ---------------------------------------------------------------------------------
 // Return what a thread caches (spans, tiny block; page cache too if asked). Owner, or it is stopped.
 void nm_cache_flush(nonmoving_heap *heap, nm_thread *thread, bool pages);
+// Blacken the unused slots of a thread whose barrier became BLACK. Likewise.
+void nm_cache_blacken(nonmoving_heap *heap, nm_thread *thread);
 void nm_cache_flush_all_stw(nonmoving_heap *heap, bool pages);
 
 // ---- nm_mark.c ----------------------------------------------------------------------------------
-typedef struct nm_marked {
-  uint64_t bytes;
-} nm_marked;
-// Mark everything reachable into the other bitmap of each span; all spans are swept.
-nm_marked nm_mark_stw(nonmoving_heap *heap);
-bool nm_is_marked_stw(nonmoving_heap *heap, heap_ref ref);
+// What marking.h asks of a heap (hs_marking_ops). Marks go to the bitmap that is not the alloc bits of
+// mark_gen; every span is swept.
+hs_marked nm_mark_drain(void *heap, hs_grey *grey, uint64_t refs);
+hs_marked nm_mark_rescan(void *heap, hs_grey *grey);
+void nm_mark_only(void *heap, heap_ref ref);
+bool nm_is_marked(void *heap, heap_ref ref);
+void nm_mark_shade_roots(void *heap, hs_grey *grey);
+// Mark or unmark slots [first, end) of a span of mark_gen that the caller holds. I-nm-11.
+void nm_mark_set_black(nonmoving_heap *heap, const nm_span *span, unsigned first, unsigned end,
+                       bool black);
 // Number of reference slots of the object at an address.
 size_t nm_object_ref_count(const nonmoving_heap *heap, const nm_span *span, uintptr_t object);
 
 // ---- nm_sweep.c ---------------------------------------------------------------------------------
 // Sweep a held unswept span. False: it was empty and has been freed (never when keep is set).
 bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep);
-uint64_t nm_sweep_all(nonmoving_heap *heap); // returns the number of spans swept
+uint64_t
+nm_sweep_all(nonmoving_heap *heap); // returns the number of spans swept here; waits for others
+// Sweep up to `spans` spans of any class; false when none is left to take.
+bool nm_sweep_some(nonmoving_heap *heap, unsigned spans);
+// Before a thread gets `bytes` more: its share of the sweep, so that all is done before the next cycle.
+void nm_sweep_proportional(nonmoving_heap *heap, size_t bytes);
 // Before taking npages: sweep spans without a mark until as many pages came back, or all are swept.
 void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages);
 bool nm_sweep_is_done(const nonmoving_heap *heap);
@@ -286,14 +331,32 @@ typedef enum nm_reason {
   NM_REASON_FAILED,  // an allocation could not be met
 } nm_reason;
 void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason);
+// A thread wants `bytes`: starts a cycle when due, pays for one under way. Safepoint in gc=stw.
+void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes);
+uint64_t nm_cycle_background(void *heap); // hs_background_fn
 static inline bool nm_cycle_is_due(const nonmoving_heap *heap) {
-  return hs_load_relaxed(&heap->live_bytes) >= hs_load_relaxed(&heap->goal_bytes);
+  return hs_load_relaxed(&heap->live_bytes) >= hs_load_relaxed(&heap->due_bytes);
 }
+extern const hs_marking_ops nm_marking_ops;
 
 // ---- nm_scavenge.c ------------------------------------------------------------------------------
-uint64_t nm_scavenge_all(nonmoving_heap *heap);                           // returns bytes released
-size_t nm_scavenge_pages_locked(nonmoving_heap *heap, size_t page_count); // under heap.lock
-uint64_t nm_scavenge_background(void *heap);                              // hs_background_fn
+void nm_scavenge_init(nonmoving_heap *heap); // of zeroed memory; heap.cores is set
+// Release everything that is free; returns the bytes.
+uint64_t nm_scavenge_all(nonmoving_heap *heap);
+// Release about page_count pages, whatever their chunk holds, under heap.lock throughout; returns the
+// number released.
+size_t nm_scavenge_pages_locked(nonmoving_heap *heap, size_t page_count);
+// The same as a service to an allocation: heap.lock is dropped over each purge.
+void nm_scavenge_assist_locked(nonmoving_heap *heap, size_t page_count, nm_scav_mode mode);
+// Pages came into use: ask for huge pages again where their chunk became dense.
+void nm_scavenge_note_use_locked(nonmoving_heap *heap, size_t first, size_t n);
+// Marking has ended, so spans in use are at their peak: set what may stay unreleased from the heap goals
+// of the cycle that ends and the one that begins, and make what was freed since the last call eligible.
+// Once per cycle, by the collector.
+void nm_scavenge_note_cycle(nonmoving_heap *heap, uint64_t old_goal_bytes, uint64_t new_goal_bytes);
+uint64_t nm_scavenge_background(void *heap);                      // hs_background_fn
+// A scavtrace line, if the heap is to print them: when all is swept, and after a forced release.
+void nm_scavenge_trace(nonmoving_heap *heap, bool forced);
 
 // ---- nm_stats.c, nm_map.c, nm_verify.c ----------------------------------------------------------
 void nm_stats_fill_stw(nonmoving_heap *heap, heap_stats *out);

@@ -24,6 +24,8 @@ static size_t table_bytes(unsigned id, size_t range_bytes) {
     return pages * sizeof(nm_span);
   case NM_TABLE_CHUNKS:
     return root_chunks * sizeof(nm_chunk);
+  case NM_TABLE_SCAVENGE:
+    return root_chunks * sizeof(nm_scav_chunk);
   case NM_TABLE_IN_USE:
   case NM_TABLE_MARKED:
     return pages / 8;
@@ -97,7 +99,8 @@ static void set_views(nonmoving_heap *heap) {
   nm_sum *levels[NM_LEVELS];
   for (unsigned l = 0; l < NM_LEVELS; l++)
     levels[l] = table_base(heap, (nm_table_id)(NM_TABLE_SUMMARIES + l));
-  nm_pages_init(&heap->pages, table_base(heap, NM_TABLE_CHUNKS), levels,
+  nm_pages_init(&heap->pages, table_base(heap, NM_TABLE_CHUNKS),
+                table_base(heap, NM_TABLE_SCAVENGE), levels,
                 hs_align_up(heap->range_bytes / NM_CHUNK_BYTES, NM_ROOT_CHUNKS));
 }
 
@@ -105,7 +108,7 @@ bool nm_layout_reserve(nonmoving_heap *heap) {
   for (size_t bytes = RANGE_BYTES; bytes >= MIN_RANGE_BYTES; bytes /= 2) {
     void *range;
     if (hs_os_reserve(bytes, NM_ARENA_BYTES, &range) != 0) continue;
-    hs_os_huge_pages(range, bytes, false); // as Go since 1.21.4: none for objects
+    hs_os_huge_pages(range, bytes, heap->config.huge_pages != 0); // Go since 1.21.4: none
     heap->base = (uintptr_t)range;
     heap->range_bytes = bytes;
     if (reserve_tables(heap)) {

@@ -1,36 +1,52 @@
 // SPDX-License-Identifier: MIT
-// Marking: from the roots, everything reachable, with an explicit stack of grey objects. Precise: every
-// object tells how many of its slots are references. One marker with the world stopped; the state it
-// needs (marker, grey queues, mark bits apart from alloc bits) is that of many.
+// The marking loop: from grey words (runtime/grey.h), everything reachable. Precise: every object tells
+// how many of its slots are references. Several markers at once, beside the program or while it is
+// stopped; when and by whom is the business of runtime/marking.h.
 //
 // A reference finds its mark bit through the page table entry alone; neither the span nor the object
 // is touched. Grey objects pass through a short queue of prefetches between the stack and their scan
 // (Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage collection", ASPLOS 2004).
+//
+// Spans are neither freed nor swept while objects are marked, so what a page entry says stays true.
+// Marks are set by an atomic or, after a test that mostly spares it; everything that a slot leads to was
+// written before the slot (heap_store releases, the marker acquires).
 #include "allocators/base/assert.h"
 #include "nonmoving/nm_internal.h"
 
 enum {
   // Objects between prefetch and scan, a power of two. A third faster on churn than 4; 32 is no better.
   PREFETCH_DEPTH = 16,
-  OBLET_BYTES = 128 << 10, // large objects are scanned in pieces of this size (Go: oblets)
-  OBLET_REFS = OBLET_BYTES / sizeof(heap_ref),
+  // Large objects are scanned in pieces of this many references, a page of them, so that no slice of an
+  // assisting thread is longer than that (Go: oblets of 128 KiB).
+  OBLET_REFS = 512,
+  OBLET_BYTES = OBLET_REFS * sizeof(heap_ref),
   OBLET_TAG = 1, // grey word: the start of a piece of a large object, not an object
 };
 
 typedef struct marker {
   nonmoving_heap *heap;
-  hs_grey grey;
+  hs_grey *grey;
   uintptr_t base;
   const nm_page_entry *entries;
-  uint64_t *bits;
+  _Atomic(uint64_t) *bits;
   unsigned half; // which bitmap of each span receives marks (I-nm-5)
-  uint64_t marked_bytes;
+  hs_marked done;
+  uint64_t refs; // looked at in this slice
 } marker;
+
+static marker begin(nonmoving_heap *heap, hs_grey *grey) {
+  return (marker){.heap = heap,
+                  .grey = grey,
+                  .base = heap->base,
+                  .entries = heap->entries,
+                  .bits = (_Atomic(uint64_t) *)heap->bits,
+                  .half = (hs_load_relaxed(&heap->mark_gen) + 2) / 2 % 2};
+}
 
 // ---- one reference ------------------------------------------------------------------------------
 
 typedef struct mark_site {
-  uint64_t *word;
+  _Atomic(uint64_t) *word;
   uint64_t mask;
   const nm_page_entry *entry;
   size_t page;
@@ -42,33 +58,57 @@ static inline mark_site find_mark(const marker *m, uintptr_t ref) {
   const nm_class *const class = &nm_classes[entry->span_class >> 1];
   const size_t offset = ((size_t)entry->page_offset << NM_PAGE_SHIFT) + (ref & (NM_PAGE_BYTES - 1));
   const uint32_t index = (uint32_t)((offset * class->magic) >> 32); // 0 for large objects
-  uint64_t *const word = m->bits + entry->bits_index + m->half * class->words + index / 64;
+  _Atomic(uint64_t) *const word = m->bits + entry->bits_index + m->half * class->words + index / 64;
   return (mark_site){word, 1ull << (index % 64), entry, page};
+}
+
+// Sets the mark; false when it was set already. Counts the object, and notes that its span has one.
+static inline bool mark_try(marker *m, uintptr_t ref, const mark_site *site) {
+  if (hs_load_relaxed(site->word) & site->mask) return false;
+  if (hs_or_acq_rel(site->word, site->mask) & site->mask) return false; // pairs: rescan
+  const nm_page_entry *const entry = site->entry;
+  size_t first_page = site->page - entry->page_offset;
+  uint64_t bytes = nm_class_bytes[entry->span_class >> 1];
+  if (HS_UNLIKELY(entry->span_class >> 1 == NM_CLASS_LARGE)) {
+    HS_ASSERT(ref == nm_span_base(m->heap, entry->span));
+    first_page = entry->span->first_page;
+    bytes = nm_span_bytes(entry->span);
+  }
+  (void)ref;
+  nm_note_marked_page(m->heap, first_page);
+  m->done.objects_count++;
+  m->done.bytes += bytes;
+  return true;
 }
 
 static inline void mark_ref(marker *m, uintptr_t ref) {
   if (ref == 0) return;
   HS_ASSERT(nm_span_find(m->heap, ref) != NULL);
   const mark_site site = find_mark(m, ref);
-  if (*site.word & site.mask) return;
-  *site.word |= site.mask;
-  const nm_page_entry *const entry = site.entry;
-  size_t first_page = site.page - entry->page_offset;
-  uintptr_t grey = ref;
-  if (HS_UNLIKELY(entry->span_class >> 1 == NM_CLASS_LARGE)) {
-    first_page = entry->span->first_page;
-    m->marked_bytes += nm_span_bytes(entry->span);
-    grey |= OBLET_TAG;
-  } else {
-    m->marked_bytes += nm_class_bytes[entry->span_class >> 1];
-  }
-  m->heap->marked[first_page / 64] |= 1ull << (first_page % 64);
-  if ((entry->span_class & 1) == 0) hs_grey_push(&m->grey, grey);
+  if (!mark_try(m, ref, &site) || (site.entry->span_class & 1) != 0) return;
+  const bool large = site.entry->span_class >> 1 == NM_CLASS_LARGE;
+  (void)hs_grey_push(m->grey, large ? ref | OBLET_TAG : ref); // dropped: Note [mark overflow]
 }
 
-static void mark_slots(marker *m, const heap_ref *slots, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    mark_ref(m, hs_load_relaxed((const _Atomic(uintptr_t) *)&slots[i].bits));
+static inline void mark_slots(marker *m, const heap_ref *slots, size_t count) {
+  for (size_t i = 0; i < count; i++) // pairs: hs_barrier_store
+    mark_ref(m, hs_load_acquire((const _Atomic(uintptr_t) *)&slots[i].bits));
+  m->refs += count;
+}
+
+void nm_mark_only(void *context, heap_ref ref) {
+  marker m = begin(context, NULL);
+  const mark_site site = find_mark(&m, ref.bits);
+  if (mark_try(&m, ref.bits, &site)) {
+    hs_add_relaxed(&m.heap->marking.objects_count, m.done.objects_count);
+    hs_add_relaxed(&m.heap->marking.bytes, m.done.bytes);
+  }
+}
+
+bool nm_is_marked(void *context, heap_ref ref) {
+  const marker m = begin(context, NULL);
+  const mark_site site = find_mark(&m, ref.bits);
+  return (hs_load_relaxed(site.word) & site.mask) != 0;
 }
 
 // ---- one object ---------------------------------------------------------------------------------
@@ -96,96 +136,117 @@ static void scan_oblet(marker *m, uintptr_t start) {
   const nm_span *const span = nm_span_find(m->heap, start);
   const size_t done = (start - nm_span_base(m->heap, span)) / sizeof(heap_ref);
   const size_t left = span->ref_count - done;
-  // The rest first, so that another marker could take it meanwhile.
-  if (left > OBLET_REFS) hs_grey_push(&m->grey, (start + OBLET_BYTES) | OBLET_TAG);
-  mark_slots(m, (const heap_ref *)start, hs_min_size(left, OBLET_REFS));
+  // The rest first, so that another marker may take it meanwhile. If it is dropped, a rescan does it.
+  if (left > OBLET_REFS) (void)hs_grey_push(m->grey, (start + OBLET_BYTES) | OBLET_TAG);
+  const size_t count = hs_min_size(left, OBLET_REFS);
+  mark_slots(m, (const heap_ref *)start, count);
+  m->done.scanned_bytes += count * sizeof(heap_ref);
 }
 
 static inline void scan(marker *m, uintptr_t grey) {
-  if (HS_UNLIKELY(grey & OBLET_TAG))
-    scan_oblet(m, grey & ~(uintptr_t)OBLET_TAG);
-  else
-    mark_slots(m, (const heap_ref *)grey, small_ref_count(m->heap, grey));
+  if (HS_UNLIKELY(grey & HS_GREY_TAGS)) {
+    const uintptr_t address = grey & ~(uintptr_t)HS_GREY_TAGS;
+    if (grey & HS_GREY_REF) {
+      m->refs++;
+      mark_ref(m, address);
+    } else {
+      scan_oblet(m, address);
+    }
+    return;
+  }
+  const size_t count = small_ref_count(m->heap, grey);
+  mark_slots(m, (const heap_ref *)grey, count);
+  m->done.scanned_bytes += nm_class_bytes[m->entries[nm_page_of(m->heap, grey)].span_class >> 1];
 }
 
-static void drain(marker *m) {
+// What a grey word will need: the page entry and mark of a reference, else the object and its flags.
+static inline void prefetch(const marker *m, uintptr_t grey) {
+  const uintptr_t address = grey & ~(uintptr_t)HS_GREY_TAGS;
+  if (grey & HS_GREY_REF) {
+    HS_PREFETCH(find_mark(m, address).word);
+    return;
+  }
+  HS_PREFETCH((const void *)address);
+  HS_PREFETCH(&m->heap->ref_flags[(address - m->base) / sizeof(heap_ref) / 64]);
+}
+
+hs_marked nm_mark_drain(void *context, hs_grey *grey, uint64_t refs) {
+  marker m = begin(context, grey);
   uintptr_t queue[PREFETCH_DEPTH] = {0};
   unsigned at = 0, queued = 0;
   for (;;) {
     uintptr_t next = 0;
-    if (hs_grey_pop(&m->grey, &next)) {
-      HS_PREFETCH((const void *)next);
-      HS_PREFETCH(&m->heap->ref_flags[(next - m->base) / sizeof(heap_ref) / 64]);
+    if (m.refs < refs && hs_grey_pop(grey, &next)) {
+      prefetch(&m, next);
       queued++;
     } else if (queued == 0) {
-      return;
+      return m.done;
     }
     const uintptr_t oldest = queue[at];
     queue[at] = next;
     at = (at + 1) % PREFETCH_DEPTH;
     if (oldest == 0) continue;
     queued--;
-    scan(m, oldest);
+    scan(&m, oldest);
   }
 }
 
-// ---- everything ---------------------------------------------------------------------------------
+// ---- after an overflow --------------------------------------------------------------------------
 
-static void mark_root_slots(void *context, heap_ref *slots, size_t count) {
-  mark_slots(context, slots, count);
+// The slots of a marked object, but of one whose thread has blackened it and not handed it out yet: it
+// has no flag of its own.
+static void rescan_object(marker *m, const nm_span *span, uintptr_t object) {
+  const bool large = nm_span_size_class(span) == NM_CLASS_LARGE;
+  const size_t count = large ? span->ref_count : small_ref_count(m->heap, object);
+  if (count * sizeof(heap_ref) > nm_span_slot_bytes(span)) return;
+  mark_slots(m, (const heap_ref *)object, count);
+  m->done.scanned_bytes += count * sizeof(heap_ref);
 }
 
-// Scan every marked object with references again. See Note [mark overflow] in runtime/grey.h.
-static void rescan_marked(marker *m) {
-  nonmoving_heap *const heap = m->heap;
+hs_marked nm_mark_rescan(void *context, hs_grey *grey) {
+  nonmoving_heap *const heap = context;
+  marker m = begin(heap, grey);
   for (size_t page = 0; page < nm_grown_pages(heap); page++) {
+    hs_mutex_lock(&heap->lock); // spans come meanwhile; none goes
     const nm_span *const span = heap->entries[page].span;
+    hs_mutex_unlock(&heap->lock);
     if (!span || span->first_page != page || !nm_span_is_scan(span)) continue;
-    const uint64_t *const marks = m->bits + span->bits_index + m->half * nm_span_words(span);
-    const bool large = nm_span_size_class(span) == NM_CLASS_LARGE;
+    _Atomic(uint64_t) *const marks = m.bits + span->bits_index + m.half * nm_span_words(span);
     for (unsigned i = 0; i < nm_span_objects(span); i++) {
-      if (!nm_bit_is_set(marks, i)) continue;
-      const uintptr_t object = nm_span_base(heap, span) + i * nm_span_slot_bytes(span);
+      if ((hs_load_acquire(&marks[i / 64]) >> (i % 64) & 1) == 0) continue; // pairs: mark_try
       // Not through the stack, which may have no room for even one entry.
-      mark_slots(m, (const heap_ref *)object,
-                 large ? span->ref_count : small_ref_count(heap, object));
-      drain(m);
+      rescan_object(&m, span, nm_span_base(heap, span) + i * nm_span_slot_bytes(span));
+      const hs_marked more = nm_mark_drain(heap, grey, UINT64_MAX);
+      m.done.objects_count += more.objects_count;
+      m.done.bytes += more.bytes;
+      m.done.scanned_bytes += more.scanned_bytes;
     }
   }
+  return m.done;
 }
 
-static marker begin(nonmoving_heap *heap) {
-  marker m = {.heap = heap,
-              .base = heap->base,
-              .entries = heap->entries,
-              .bits = heap->bits,
-              .half = (hs_load_relaxed(&heap->sweepgen) + 2) / 2 % 2};
-  hs_grey_begin(&m.grey, &heap->grey);
-  return m;
+void nm_mark_shade_roots(void *context, hs_grey *grey) {
+  nonmoving_heap *const heap = context;
+  hs_mutex_lock(&heap->lock); // pins are short, and few
+  for (size_t i = 0; i < heap->pin_count; i++)
+    hs_marking_shade(&heap->marking, grey, heap->pins[i]);
+  hs_mutex_unlock(&heap->lock);
 }
 
-nm_marked nm_mark_stw(nonmoving_heap *heap) {
-  HS_ASSERT(hs_world_is_stopped(&heap->world) && nm_sweep_is_done(heap));
-  for (size_t w = 0; w < hs_div_up(nm_grown_pages(heap), 64); w++)
-    if (heap->marked[w] != 0) heap->marked[w] = 0;
-  marker m = begin(heap);
-  hs_roots_visit_all_stw(&heap->world, mark_root_slots, &m);
-  for (size_t i = 0; i < heap->pin_count; i++) mark_ref(&m, heap->pins[i]);
-  drain(&m);
-  while (hs_load_relaxed(&heap->grey.overflowed)) {
-    hs_store_relaxed(&heap->grey.overflowed, 0u);
-    rescan_marked(&m);
+// ---- black allocation ---------------------------------------------------------------------------
+
+// Slots [first, end) of a span that its holder allocates in while objects are marked.
+void nm_mark_set_black(nonmoving_heap *heap, const nm_span *span, unsigned first, unsigned end,
+                       bool black) {
+  const unsigned half = (hs_load_relaxed(&heap->mark_gen) + 2) / 2 % 2;
+  _Atomic(uint64_t) *const marks =
+      (_Atomic(uint64_t) *)heap->bits + span->bits_index + half * nm_span_words(span);
+  for (unsigned w = first / 64; w * 64 < end; w++) {
+    const uint64_t mask = nm_bits_range_mask(w, first, end - first);
+    if (black)
+      hs_or_acq_rel(&marks[w], mask); // pairs: rescan
+    else
+      hs_and_acq_rel(&marks[w], ~mask);
   }
-  hs_grey_end(&m.grey);
-  return (nm_marked){.bytes = m.marked_bytes};
-}
-
-bool nm_is_marked_stw(nonmoving_heap *heap, heap_ref ref) {
-  const marker m = {.heap = heap,
-                    .base = heap->base,
-                    .entries = heap->entries,
-                    .bits = heap->bits,
-                    .half = (hs_load_relaxed(&heap->sweepgen) + 2) / 2 % 2};
-  const mark_site site = find_mark(&m, ref.bits);
-  return (*site.word & site.mask) != 0;
+  if (black) nm_note_marked_page(heap, span->first_page);
 }

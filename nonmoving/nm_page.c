@@ -12,12 +12,13 @@ size_t nm_pages_level_count(size_t chunk_capacity, unsigned level) {
   return chunk_capacity >> (NM_FANOUT_BITS * (NM_LEVELS - 1 - level));
 }
 
-void nm_pages_init(nm_pages *pages, nm_chunk *chunks, nm_sum *const levels[NM_LEVELS],
-                   size_t chunk_capacity) {
+void nm_pages_init(nm_pages *pages, nm_chunk *chunks, nm_scav_chunk *scav_chunks,
+                   nm_sum *const levels[NM_LEVELS], size_t chunk_capacity) {
   HS_REQUIRE(chunk_capacity > 0 && chunk_capacity % NM_ROOT_CHUNKS == 0,
              "%zu chunks are not whole root entries", chunk_capacity);
   *pages = (nm_pages){.chunks = chunks, .chunk_capacity = chunk_capacity, .search = NM_NO_PAGE};
   for (unsigned l = 0; l < NM_LEVELS; l++) pages->levels[l] = levels[l];
+  nm_scav_index_init(&pages->scav, scav_chunks);
 }
 
 // Recompute the summaries above chunks [first, last]; stops where nothing changes (I-nm-2).
@@ -52,39 +53,30 @@ void nm_pages_grow(nm_pages *pages, size_t first_chunk, size_t chunk_count) {
   update_summaries(pages, first_chunk, end - 1);
 }
 
-// Apply `change` to the part of [first, first + n) in each chunk; returns the sum of its results.
-typedef unsigned (*chunk_fn)(nm_chunk *chunk, size_t start, size_t count);
-static size_t each_chunk(nm_pages *pages, size_t first, size_t n, chunk_fn change) {
-  size_t total = 0;
-  for (size_t page = first, end = first + n; page < end;) {
-    const size_t start = page % NM_CHUNK_PAGES;
-    const size_t count = hs_min_size(end - page, NM_CHUNK_PAGES - start);
-    total += change(&pages->chunks[page / NM_CHUNK_PAGES], start, count);
-    page += count;
-  }
-  return total;
+// The part of [first, first + n) in the chunk of page `at`.
+typedef struct chunk_part {
+  nm_chunk *chunk;
+  size_t number;
+  unsigned start, count;
+} chunk_part;
+
+static chunk_part part_at(nm_pages *pages, size_t at, size_t end) {
+  const size_t number = at / NM_CHUNK_PAGES, start = at % NM_CHUNK_PAGES;
+  return (chunk_part){&pages->chunks[number], number, (unsigned)start,
+                      (unsigned)hs_min_size(end - at, NM_CHUNK_PAGES - start)};
 }
 
-static unsigned chunk_take(nm_chunk *chunk, size_t start, size_t count) {
-  const unsigned scavenged = nm_bits_popcount_range(chunk->scavenged, start, count);
-  nm_bits_set_range(chunk->used, start, count);
-  nm_bits_clear_range(chunk->scavenged, start, count);
-  return scavenged;
-}
-
-static unsigned chunk_give(nm_chunk *chunk, size_t start, size_t count) {
-  nm_bits_clear_range(chunk->used, start, count);
-  return 0;
-}
-
-static unsigned chunk_give_scavenged(nm_chunk *chunk, size_t start, size_t count) {
-  nm_bits_clear_range(chunk->used, start, count);
-  nm_bits_set_range(chunk->scavenged, start, count);
-  return 0;
-}
-
+// Returns how many of the pages were released.
 static size_t take(nm_pages *pages, size_t first, size_t n) {
-  const size_t scavenged = each_chunk(pages, first, n, chunk_take);
+  size_t scavenged = 0;
+  for (size_t page = first, end = first + n; page < end;) {
+    const chunk_part part = part_at(pages, page, end);
+    scavenged += nm_bits_popcount_range(part.chunk->scavenged, part.start, part.count);
+    nm_bits_set_range(part.chunk->used, part.start, part.count);
+    nm_bits_clear_range(part.chunk->scavenged, part.start, part.count);
+    nm_scav_index_take(&pages->scav, part.number, part.count);
+    page += part.count;
+  }
   update_summaries(pages, first / NM_CHUNK_PAGES, (first + n - 1) / NM_CHUNK_PAGES);
   return scavenged;
 }
@@ -146,7 +138,13 @@ size_t nm_pages_alloc(nm_pages *pages, size_t n, size_t *scavenged) {
 void nm_pages_take(nm_pages *pages, size_t first, size_t n) { (void)take(pages, first, n); }
 
 void nm_pages_free(nm_pages *pages, size_t first, size_t n, bool scavenged) {
-  each_chunk(pages, first, n, scavenged ? chunk_give_scavenged : chunk_give);
+  for (size_t page = first, end = first + n; page < end;) {
+    const chunk_part part = part_at(pages, page, end);
+    nm_bits_clear_range(part.chunk->used, part.start, part.count);
+    if (scavenged) nm_bits_set_range(part.chunk->scavenged, part.start, part.count);
+    nm_scav_index_give(&pages->scav, part.number, part.start + part.count - 1, part.count);
+    page += part.count;
+  }
   if (first < pages->search) pages->search = first;
   update_summaries(pages, first / NM_CHUNK_PAGES, (first + n - 1) / NM_CHUNK_PAGES);
 }
@@ -169,6 +167,7 @@ void nm_pages_fill_cache(nm_pages *pages, nm_page_cache *cache) {
   chunk->used[w] = ~0ull;
   chunk->scavenged[w] = 0; // used pages have no scavenged bit (I-nm-1)
   pages->search = cache->base + NM_CACHE_PAGES;
+  nm_scav_index_take(&pages->scav, first / NM_CHUNK_PAGES, hs_popcount64(cache->free));
   update_summaries(pages, first / NM_CHUNK_PAGES, first / NM_CHUNK_PAGES);
 }
 
@@ -181,6 +180,8 @@ void nm_pages_flush_cache(nm_pages *pages, nm_page_cache *cache) {
   chunk->scavenged[w] |= cache->scavenged;
   const size_t lowest = cache->base + hs_ctz64(cache->free);
   if (lowest < pages->search) pages->search = lowest;
+  nm_scav_index_give(&pages->scav, cache->base / NM_CHUNK_PAGES,
+                     w * NM_CACHE_PAGES + hs_log2_floor(cache->free), hs_popcount64(cache->free));
   update_summaries(pages, cache->base / NM_CHUNK_PAGES, cache->base / NM_CHUNK_PAGES);
   *cache = (nm_page_cache){0};
 }
@@ -198,46 +199,78 @@ size_t nm_page_cache_alloc(nm_page_cache *cache, size_t n, size_t *scavenged) {
 
 // ---- scavenging ---------------------------------------------------------------------------------
 
-static unsigned chunk_used_count(const nm_chunk *chunk) {
-  return nm_bits_popcount_range(chunk->used, 0, NM_CHUNK_PAGES);
+// Pages of word w that are no candidates, with those of an OS page that has one of them.
+static uint64_t excluded_pages(const nm_chunk *chunk, unsigned w, unsigned align) {
+  return nm_bits_fill_aligned(chunk->used[w] | chunk->scavenged[w], align);
 }
 
-// Top of the highest run of ones at or below bit `from` of the candidates, and its length.
-static size_t chunk_highest_candidate(const nm_chunk *chunk, size_t max_pages, size_t *start) {
-  size_t length = 0;
-  for (unsigned w = NM_CHUNK_WORDS; w-- > 0;) {
-    uint64_t candidates = ~chunk->used[w] & ~chunk->scavenged[w];
-    unsigned below = 64; // bits at and above are done
-    if (length == 0) {
-      if (candidates == 0) continue;
-      below = hs_log2_floor(candidates) + 1;
+// A run [end - run, end) and its upper part of `size`: extend the part downwards to the start of the
+// huge page it would split, if that is free as a whole.
+static unsigned spare_huge_page(unsigned end, unsigned run, unsigned size, unsigned huge_page) {
+  if (huge_page == 0 || huge_page > NM_CHUNK_PAGES) return size;
+  const unsigned start = end - size;
+  const unsigned below = (unsigned)hs_align_down(start, huge_page);
+  const unsigned above = (unsigned)hs_align_up(start, huge_page);
+  return above <= end && below >= end - run ? end - below : size;
+}
+
+unsigned nm_chunk_find_candidate(const nm_chunk *chunk, unsigned from, nm_scav_rule rule,
+                                 size_t max_pages, unsigned *start) {
+  const unsigned limit = (unsigned)hs_align_up(from + 1, rule.align); // bits at and above are done
+  unsigned run = 0, end = 0;
+  for (unsigned w = (limit - 1) / 64 + 1; w-- > 0;) {
+    uint64_t candidates = ~excluded_pages(chunk, w, rule.align);
+    if (limit < (w + 1) * 64) candidates &= hs_low_mask(limit - w * 64);
+    if (run > 0) { // it goes on from the word above, or not
+      const unsigned more = nm_bits_leading_ones(candidates);
+      run += more;
+      if (more < 64) break;
+    } else if (candidates != 0) {
+      const unsigned top = hs_log2_floor(candidates);
+      end = w * 64 + top + 1;
+      run = nm_bits_leading_ones(candidates << (63 - top));
+      if (run <= top) break;
     }
-    // The run continues downwards from bit below - 1.
-    const unsigned run = nm_bits_leading_ones(candidates << (64 - below));
-    length += hs_min_size(run, below);
-    *start = (size_t)w * 64 + below - hs_min_size(run, below);
-    if (run < below) break;
   }
-  if (length > max_pages) {
-    *start += length - max_pages;
-    length = max_pages;
-  }
+  const size_t most =
+      hs_max_size(hs_align_up(hs_min_size(max_pages, NM_CHUNK_PAGES), rule.align), rule.align);
+  const unsigned size = run <= most ? run : (unsigned)most;
+  const unsigned length = spare_huge_page(end, run, size, rule.huge_page);
+  *start = end - length;
   return length;
 }
 
-size_t nm_pages_find_unscavenged(const nm_pages *pages, size_t below_chunk, size_t max_pages,
-                                 unsigned dense_pages, size_t *first) {
-  for (size_t c = hs_min_size(below_chunk, pages->chunk_end); c-- > 0;) {
-    if (pages->levels[NM_LEVELS - 1][c] == 0) continue; // full, or never grown
-    const nm_chunk *const chunk = &pages->chunks[c];
-    if (chunk_used_count(chunk) >= dense_pages) continue;
-    size_t start = 0;
-    const size_t length = chunk_highest_candidate(chunk, max_pages, &start);
-    if (length == 0) continue;
-    *first = c * NM_CHUNK_PAGES + start;
+size_t nm_pages_scavenge_begin(nm_pages *pages, nm_scav_rule rule, size_t max_pages,
+                               size_t *first) {
+  size_t from;
+  while ((from = nm_scav_index_find(&pages->scav, rule.mode)) != NM_NO_PAGE) {
+    const size_t number = from / NM_CHUNK_PAGES;
+    nm_chunk *const chunk = &pages->chunks[number];
+    unsigned start;
+    const unsigned length =
+        nm_chunk_find_candidate(chunk, from % NM_CHUNK_PAGES, rule, max_pages, &start);
+    if (length == 0) {
+      nm_scav_index_exhaust(&pages->scav, rule.mode, from);
+      continue;
+    }
+    nm_bits_set_range(chunk->used, start, length); // not in use in the sense of I-nm-12
+    update_summaries(pages, number, number);
+    *first = number * NM_CHUNK_PAGES + start;
     return length;
   }
   return 0;
+}
+
+void nm_pages_scavenge_end(nm_pages *pages, size_t first, size_t n, bool released) {
+  const size_t number = first / NM_CHUNK_PAGES, start = first % NM_CHUNK_PAGES;
+  nm_chunk *const chunk = &pages->chunks[number];
+  nm_bits_clear_range(chunk->used, start, n);
+  if (released)
+    nm_bits_set_range(chunk->scavenged, start, n);
+  else
+    nm_scav_index_restore(&pages->scav, number, (unsigned)(start + n - 1));
+  if (first < pages->search) pages->search = first;
+  update_summaries(pages, number, number);
 }
 
 // ---- checks -------------------------------------------------------------------------------------
@@ -263,16 +296,32 @@ static nm_sum summarize_slowly(const nm_chunk *chunk) {
   return nm_sum_pack(start, max, run);
 }
 
+static const char *chunk_violation(const nm_pages *pages, size_t c) {
+  const nm_chunk *const chunk = &pages->chunks[c];
+  const nm_scav_chunk *const scav = &pages->scav.chunks[c];
+  for (unsigned w = 0; w < NM_CHUNK_WORDS; w++)
+    if (chunk->used[w] & chunk->scavenged[w]) return "I-nm-1: a used page is marked scavenged";
+  const nm_sum leaf = pages->levels[NM_LEVELS - 1][c];
+  if (leaf == 0) return NULL; // full, or not grown; the former is checked by whoever counts pages
+  if (leaf != summarize_slowly(chunk)) return "I-nm-2: a leaf summary differs from its bitmap";
+  const size_t lowest = c * NM_CHUNK_PAGES + nm_chunk_find(chunk->used, 1, 0);
+  if (lowest < pages->search) return "I-nm-3: a free page lies below the search address";
+  if (scav->in_use != nm_bits_popcount_range(chunk->used, 0, NM_CHUNK_PAGES))
+    return "I-nm-12: the number of used pages of a chunk is wrong";
+  const nm_scav_rule all = {.mode = NM_SCAV_FORCED, .align = 1};
+  unsigned start;
+  const unsigned candidates =
+      nm_chunk_find_candidate(chunk, NM_CHUNK_PAGES - 1, all, NM_CHUNK_PAGES, &start);
+  const size_t end = c * NM_CHUNK_PAGES + start + candidates;
+  if (candidates > 0 && (!scav->candidates || end > pages->scav.cursor[NM_SCAV_FORCED]))
+    return "I-nm-13: a free page with memory is hidden from the scavenger";
+  return NULL;
+}
+
 const char *nm_pages_violation(const nm_pages *pages) {
   for (size_t c = 0; c < pages->chunk_end; c++) {
-    const nm_chunk *const chunk = &pages->chunks[c];
-    for (unsigned w = 0; w < NM_CHUNK_WORDS; w++)
-      if (chunk->used[w] & chunk->scavenged[w]) return "I-nm-1: a used page is marked scavenged";
-    const nm_sum leaf = pages->levels[NM_LEVELS - 1][c];
-    if (leaf == 0) continue; // full, or not grown; the former is checked by whoever counts pages
-    if (leaf != summarize_slowly(chunk)) return "I-nm-2: a leaf summary differs from its bitmap";
-    const size_t lowest = c * NM_CHUNK_PAGES + nm_chunk_find(chunk->used, 1, 0);
-    if (lowest < pages->search) return "I-nm-3: a free page lies below the search address";
+    const char *const violation = chunk_violation(pages, c);
+    if (violation) return violation;
   }
   for (unsigned l = 0; l + 1 < NM_LEVELS; l++)
     for (size_t i = 0; i < nm_pages_level_count(pages->chunk_capacity, l); i++)

@@ -11,6 +11,7 @@
 #define NM_PAGE_H
 
 #include "nonmoving/nm_pagebits.h"
+#include "nonmoving/nm_scavindex.h"
 
 enum {
   NM_LEVELS = 5,
@@ -19,7 +20,6 @@ enum {
   NM_ROOT_CHUNKS = 1 << (NM_FANOUT_BITS * (NM_LEVELS - 1)), // chunks under one root entry: 16 GiB
   NM_CACHE_PAGES = 64,                                      // one word of the bitmap: 512 KiB
 };
-#define NM_NO_PAGE SIZE_MAX
 
 typedef struct nm_chunk {
   uint64_t used[NM_CHUNK_WORDS];
@@ -33,6 +33,7 @@ typedef struct nm_pages {
   size_t chunk_capacity;     // [const] multiple of NM_ROOT_CHUNKS
   size_t chunk_end;          // chunks at and above were never grown
   size_t search;             // I-nm-3
+  nm_scav_index scav;
 } nm_pages;
 
 // 64 adjacent pages in the hands of one thread: bit i of `free` is page base + i. The pages it holds
@@ -46,8 +47,8 @@ typedef struct nm_page_cache {
 size_t nm_pages_level_count(size_t chunk_capacity, unsigned level);
 
 // Arrays must be zero. chunk_capacity: multiple of NM_ROOT_CHUNKS.
-void nm_pages_init(nm_pages *pages, nm_chunk *chunks, nm_sum *const levels[NM_LEVELS],
-                   size_t chunk_capacity);
+void nm_pages_init(nm_pages *pages, nm_chunk *chunks, nm_scav_chunk *scav_chunks,
+                   nm_sum *const levels[NM_LEVELS], size_t chunk_capacity);
 
 // Add chunks; their pages are born free and scavenged.
 void nm_pages_grow(nm_pages *pages, size_t first_chunk, size_t chunk_count);
@@ -67,18 +68,35 @@ void nm_pages_flush_cache(nm_pages *pages, nm_page_cache *cache);
 // n < 64 adjacent pages of a cache, NM_NO_PAGE when there is no such run.
 size_t nm_page_cache_alloc(nm_page_cache *cache, size_t n, size_t *scavenged);
 
-// The highest run of free pages with memory in chunks [0, below_chunk), at most max_pages of its top;
-// chunks with dense_pages or more used pages are skipped. Returns its length, 0 when there is none.
-size_t nm_pages_find_unscavenged(const nm_pages *pages, size_t below_chunk, size_t max_pages,
-                                 unsigned dense_pages, size_t *first);
-
-// Mark used, for the time of a madvise without the lock, a free run; nm_pages_free gives it back.
+// Take these pages, which are free.
 void nm_pages_take(nm_pages *pages, size_t first, size_t n);
+
+// ---- scavenging ---------------------------------------------------------------------------------
+
+// What a scavenger may take at a time. Pages; powers of two.
+typedef struct nm_scav_rule {
+  nm_scav_mode mode;
+  unsigned align;     // of runs and their ends: an OS page, at least 1, at most 64
+  unsigned huge_page; // do not split free huge pages of as many; 0: there are none to spare
+} nm_scav_rule;
+
+// In a chunk, the highest run of free pages with memory at or below page `from`, at most max_pages of
+// its top (rounded up to `align`, at least one of it, and more where that would split a huge page).
+// Returns its length and start, or 0.
+unsigned nm_chunk_find_candidate(const nm_chunk *chunk, unsigned from, nm_scav_rule rule,
+                                 size_t max_pages, unsigned *start);
+
+// Take the next run to return to the OS, within one chunk: its length and *first, or 0 when there is
+// none. It counts as used until nm_pages_scavenge_end, so the lock may be dropped for the purge.
+size_t nm_pages_scavenge_begin(nm_pages *pages, nm_scav_rule rule, size_t max_pages, size_t *first);
+void nm_pages_scavenge_end(nm_pages *pages, size_t first, size_t n, bool released);
+
+// ---- checks -------------------------------------------------------------------------------------
 
 bool nm_pages_is_used(const nm_pages *pages, size_t page);
 bool nm_pages_is_scavenged(const nm_pages *pages, size_t page);
 
-// NULL, or which invariant does not hold.
+// NULL, or which invariant does not hold. No purge may be under way.
 const char *nm_pages_violation(const nm_pages *pages);
 
 #endif

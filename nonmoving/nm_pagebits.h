@@ -83,6 +83,18 @@ static inline unsigned nm_chunk_find(const uint64_t used[NM_CHUNK_WORDS], unsign
   return NM_NOT_FOUND;
 }
 
+// ---- scavenging ---------------------------------------------------------------------------------
+
+// Every aligned group of m bits that has a bit set in x, filled; m is a power of two, 1 .. 64. Each
+// round gives both halves of a group twice as long what either has.
+static inline uint64_t nm_bits_fill_aligned(uint64_t x, unsigned m) {
+  for (unsigned half = 1; half < m; half *= 2) {
+    const uint64_t low_halves = ~0ull / ((1ull << half) + 1);
+    x |= (x & low_halves) << half | (x >> half & low_halves);
+  }
+  return x;
+}
+
 // ---- summaries ----------------------------------------------------------------------------------
 
 // Free pages at the low edge, longest free run, free pages at the high edge of a range of up to 2^21

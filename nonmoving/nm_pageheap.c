@@ -17,27 +17,29 @@ static void touch_range(nonmoving_heap *heap, nm_table_id id, size_t first, size
   nm_table_touch(&heap->tables[id], first * entry_bytes, (last + 1 - first) * entry_bytes);
 }
 
-// Obtain whole chunks for at least n pages. New pages are born released.
-static bool grow_locked(nonmoving_heap *heap, size_t n) {
+// Obtain whole chunks for at least n pages; returns how many pages came, 0 when the OS refuses or the
+// range is full. New pages are born released.
+static size_t grow_locked(nonmoving_heap *heap, size_t n) {
   const size_t range_pages = heap->range_bytes >> NM_PAGE_SHIFT;
-  if (n > range_pages) return false;
+  if (n > range_pages) return 0;
   const size_t pages = hs_align_up(n, NM_CHUNK_PAGES);
   const size_t grown = nm_grown_pages(heap), end = grown + pages;
-  if (pages > range_pages - grown) return false;
+  if (pages > range_pages - grown) return 0;
   const uint64_t begin_ns = hs_os_now_ns();
-  if (!nm_layout_commit_arena(heap, end)) return false;
+  if (!nm_layout_commit_arena(heap, end)) return 0;
   void *const start = (void *)nm_page_address(heap, grown);
-  if (hs_os_commit(start, pages << NM_PAGE_SHIFT) != 0) return false;
+  if (hs_os_commit(start, pages << NM_PAGE_SHIFT) != 0) return 0;
   hs_track_free(start, pages << NM_PAGE_SHIFT);
   size_t first = grown / NM_CHUNK_PAGES, last = end / NM_CHUNK_PAGES - 1;
   touch_range(heap, NM_TABLE_CHUNKS, first, last, sizeof(nm_chunk));
+  touch_range(heap, NM_TABLE_SCAVENGE, first, last, sizeof(nm_scav_chunk));
   for (unsigned l = NM_LEVELS; l-- > 0; first >>= NM_FANOUT_BITS, last >>= NM_FANOUT_BITS)
     touch_range(heap, (nm_table_id)(NM_TABLE_SUMMARIES + l), first, last, sizeof(nm_sum));
   nm_pages_grow(&heap->pages, grown / NM_CHUNK_PAGES, pages / NM_CHUNK_PAGES);
   hs_store_relaxed(&heap->grown_pages, end);
   hs_owner_add(&heap->counts.released, (uint64_t)pages);
   hs_event_log_add(&heap->log, HS_EVENT_GROW, 0, begin_ns, hs_os_now_ns(), pages << NM_PAGE_SHIFT);
-  return true;
+  return pages;
 }
 
 static size_t take_pages_locked(nonmoving_heap *heap, nm_thread *thread, size_t n,
@@ -90,12 +92,32 @@ static bool claim_never_used_locked(nonmoving_heap *heap, size_t first, size_t n
   return never_used;
 }
 
+// Return what makes the heap larger than it should be, now that `scavenged` pages will get memory again
+// and `growth` pages were added (Go: allocSpan). A growth proves that the holes are too small for what
+// is wanted, so as much of them goes; the soft limit asks for its excess whatever that costs.
+static void balance_locked(nonmoving_heap *heap, size_t scavenged, size_t growth) {
+  const uint64_t limit = (uint64_t)heap->config.memory_limit_bytes;
+  const uint64_t backed = backed_bytes(heap), goal = hs_load_relaxed(&heap->scavenge_goal);
+  const uint64_t footprint = limit > 0 ? backed + nm_metadata_bytes(heap) : 0;
+  const uint64_t over_limit = limit > 0 && footprint > limit ? footprint - limit : 0;
+  const uint64_t grown = (uint64_t)growth << NM_PAGE_SHIFT;
+  const uint64_t before = backed - ((uint64_t)scavenged << NM_PAGE_SHIFT);
+  uint64_t over_goal = 0;
+  if (growth > 0 && goal != UINT64_MAX && before + grown > goal)
+    over_goal = hs_min_u64(grown, before + grown - goal);
+  const uint64_t excess = hs_max_u64(over_limit, over_goal);
+  if (excess > 0)
+    nm_scavenge_assist_locked(heap, (size_t)hs_div_up((size_t)excess, NM_PAGE_BYTES),
+                              over_limit > 0 ? NM_SCAV_FORCED : NM_SCAV_BACKGROUND);
+}
+
 size_t nm_pageheap_alloc_locked(nonmoving_heap *heap, nm_thread *thread, size_t n, bool *zeroed) {
   HS_ASSERT(hs_mutex_is_held(&heap->lock));
-  size_t scavenged = 0;
+  size_t scavenged = 0, growth = 0;
   size_t first = take_pages_locked(heap, thread, n, &scavenged);
   if (first == NM_NO_PAGE) {
-    if (!grow_locked(heap, n)) return NM_NO_PAGE;
+    growth = grow_locked(heap, n);
+    if (growth == 0) return NM_NO_PAGE;
     first = nm_pages_alloc(&heap->pages, n, &scavenged);
   }
   if (scavenged > 0 && !limit_allows_locked(heap, scavenged)) {
@@ -113,7 +135,11 @@ size_t nm_pageheap_alloc_locked(nonmoving_heap *heap, nm_thread *thread, size_t 
   // The kernel hands out zeroes after MADV_DONTNEED, old data perhaps after MADV_FREE (Go 1.26's rule).
   const bool never_used = claim_never_used_locked(heap, first, n);
   *zeroed = never_used || (scavenged == n && !heap->config.release_free);
-  if (scavenged > 0) nm_pageheap_note_peak_locked(heap);
+  nm_scavenge_note_use_locked(heap, first, n);
+  if (scavenged > 0) {
+    balance_locked(heap, scavenged, growth);
+    nm_pageheap_note_peak_locked(heap);
+  }
   return first;
 }
 

@@ -90,11 +90,12 @@ static nm_span *alloc_locked(nonmoving_heap *heap, nm_thread *thread, unsigned s
   span->page_count = pages;
   span->ref_count = 0;
   span->bits_index = bits_index;
-  span->sweepgen = hs_load_relaxed(&heap->sweepgen); // does not change before the next safepoint
+  span->sweepgen = hs_load_relaxed(&heap->sweepgen); // changes under this lock
   span->free_index = span->live_count = 0;
   span->span_class = (uint8_t)span_class;
   span->needs_zero = !zeroed;
   set_entries_locked(heap, span);
+  hs_owner_add(&heap->spans_in_use, (uint64_t)1);
   return span;
 
 give_bits:
@@ -118,6 +119,7 @@ void nm_span_free(nonmoving_heap *heap, nm_span *span) {
   const size_t first = span->first_page, count = span->page_count;
   memset(&heap->entries[first], 0, count * sizeof(nm_page_entry));
   heap->in_use[first / 64] &= ~(1ull << (first % 64));
+  hs_owner_add(&heap->spans_in_use, -(uint64_t)1);
   bits_give_locked(heap, span->bits_index, nm_span_words(span));
   struct_give_locked(heap, span);
   nm_pageheap_free_locked(heap, first, count);

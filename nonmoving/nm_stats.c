@@ -14,7 +14,7 @@ static uint64_t fixed_bytes(void) {
 
 uint64_t nm_metadata_bytes(nonmoving_heap *heap) {
   uint64_t bytes = fixed_bytes() + hs_meta_bytes(&heap->meta) + hs_load_relaxed(&heap->log_bytes) +
-                   hs_grey_pool_bytes(&heap->grey);
+                   hs_grey_pool_bytes(&heap->marking.pool);
   for (unsigned id = 0; id < NM_TABLE_COUNT; id++)
     bytes += hs_load_relaxed(&heap->tables[id].used_bytes);
   return bytes;
@@ -75,7 +75,7 @@ void nm_stats_fill_stw(nonmoving_heap *heap, heap_stats *out) {
   hs_mutex_lock(&heap->lock);
   set_memory_locked(heap, out);
   hs_mutex_unlock(&heap->lock);
-  heap_stats_set(out, HEAP_STAT_next_gc_bytes, hs_load_relaxed(&heap->goal_bytes));
+  heap_stats_set(out, HEAP_STAT_next_gc_bytes, hs_pacer_goal(&heap->pacer));
   heap_stats_set(out, HEAP_STAT_cycles_count, heap->cycle.cycles_count);
   heap_stats_set(out, HEAP_STAT_forced_cycles_count, heap->cycle.forced_count);
   heap_stats_set(out, HEAP_STAT_gc_cpu_ns, heap->cycle.cpu_ns);

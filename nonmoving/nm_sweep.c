@@ -7,6 +7,10 @@
 #include "allocators/base/assert.h"
 #include "nonmoving/nm_internal.h"
 
+// The share of the sweep that one allocation may have to do: bounds its delay to some microseconds. What
+// it leaves, later ones do.
+enum { PROPORTIONAL_SPANS = 32 };
+
 bool nm_sweep_is_done(const nonmoving_heap *heap) {
   return hs_load_relaxed(&heap->unswept_count) == 0; // a hint: every span is guarded by its lock
 }
@@ -41,8 +45,8 @@ static unsigned count_marks(const nonmoving_heap *heap, const nm_span *span, con
 }
 
 bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
-  const uint32_t sweepgen = hs_load_relaxed(&heap->sweepgen); // fixed between two safepoints
-  HS_ASSERT(span->sweepgen + 2 == sweepgen);
+  const uint32_t sweepgen = span->sweepgen + 2;
+  HS_ASSERT(sweepgen == hs_load_relaxed(&heap->sweepgen));
   uint64_t *const alloc = nm_span_alloc_bits(heap, span);
   const uint64_t *const marks = nm_span_bitmap(heap, span, sweepgen);
   const unsigned live = count_marks(heap, span, alloc, marks);
@@ -59,19 +63,54 @@ bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
     if (nm_span_size_class(span) == NM_CLASS_LARGE)
       hs_add_relaxed(&heap->large_frees_bytes, nm_span_bytes(span));
   }
-  hs_sub_relaxed(&heap->unswept_count, 1u);
+  hs_add_relaxed(&heap->swept_pages, (uint64_t)span->page_count);
+  hs_sub_acq_rel(&heap->unswept_count, 1u); // pairs: nm_sweep_all
   if (live > 0 || keep) return true;
   nm_span_free(heap, span);
   return false;
 }
 
+// Sweep one span of the lowest class that has an unswept one; its pages, 0 when there is none.
+static size_t sweep_one(nonmoving_heap *heap) {
+  uint32_t class = hs_load_relaxed(&heap->sweep_class);
+  for (; class < NM_SPAN_CLASS_COUNT; class ++) {
+    nm_span *const span = nm_central_take_unswept(heap, class);
+    if (!span) {
+      hs_store_relaxed(&heap->sweep_class, class + 1); // only a hint: nm_sweep_all tries them all
+      continue;
+    }
+    const size_t pages = span->page_count;
+    if (nm_sweep_span(heap, span, false)) nm_central_put(heap, span);
+    return pages;
+  }
+  return 0;
+}
+
+bool nm_sweep_some(nonmoving_heap *heap, unsigned spans) {
+  for (; spans > 0 && !nm_sweep_is_done(heap); spans--)
+    if (sweep_one(heap) == 0) return false;
+  return spans == 0;
+}
+
 uint64_t nm_sweep_all(nonmoving_heap *heap) {
   uint64_t swept = 0;
-  for (unsigned c = 0; c < NM_SPAN_CLASS_COUNT && !nm_sweep_is_done(heap); c++) {
-    for (nm_span *span; (span = nm_central_take_unswept(heap, c)) != NULL; swept++)
-      if (nm_sweep_span(heap, span, false)) nm_central_put(heap, span);
+  // Spans that other threads took are swept when the count is 0: soon, because they wait for nothing.
+  for (; hs_load_acquire(&heap->unswept_count) > 0; hs_os_yield()) { // pairs: nm_sweep_span
+    hs_store_relaxed(&heap->sweep_class, 0u);
+    while (sweep_one(heap) > 0) swept++;
   }
   return swept;
+}
+
+void nm_sweep_proportional(nonmoving_heap *heap, size_t bytes) {
+  if (nm_sweep_is_done(heap)) return;
+  const uint64_t live = hs_load_relaxed(&heap->live_bytes) + bytes;
+  const uint64_t basis = hs_load_relaxed(&heap->sweep_basis);
+  if (live <= basis) return;
+  const double ratio = (double)hs_load_relaxed(&heap->sweep_ratio) / NM_SWEEP_RATIO_ONE;
+  const uint64_t owed = (uint64_t)((double)(live - basis) * ratio);
+  for (unsigned spans = 0; spans < PROPORTIONAL_SPANS; spans++)
+    if (hs_load_relaxed(&heap->swept_pages) >= owed || sweep_one(heap) == 0) return;
 }
 
 // ---- reclaiming pages ---------------------------------------------------------------------------
@@ -82,8 +121,9 @@ static nm_span *next_unmarked(nonmoving_heap *heap, size_t *page, size_t end,
   nm_span *span = NULL;
   hs_mutex_lock(&heap->lock);
   while (*page < end) {
-    const uint64_t candidates = (heap->in_use[*page / 64] & ~heap->marked[*page / 64]) &
-                                ~hs_low_mask((unsigned)(*page % 64));
+    const uint64_t marked = hs_load_relaxed(&heap->marked[*page / 64]);
+    const uint64_t candidates =
+        (heap->in_use[*page / 64] & ~marked) & ~hs_low_mask((unsigned)(*page % 64));
     if (candidates == 0) {
       *page = hs_align_down(*page, 64) + 64;
       continue;

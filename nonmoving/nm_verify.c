@@ -168,10 +168,35 @@ static bool verify_references(nonmoving_heap *heap, bool all_live) {
   return check.sound;
 }
 
+static void shade_slots(void *context, heap_ref *slots, size_t count) {
+  nonmoving_heap *const heap = ((reference_check *)context)->heap;
+  hs_grey grey;
+  hs_grey_begin(&grey, &heap->marking.pool);
+  for (size_t i = 0; i < count; i++) hs_marking_shade(&heap->marking, &grey, slots[i].bits);
+  hs_grey_end(&grey);
+}
+
+static void mark_again_stw(nonmoving_heap *heap) {
+  hs_grey_pool *const pool = &heap->marking.pool;
+  reference_check check = {heap, true};
+  hs_store_relaxed(&heap->mark_gen, hs_load_relaxed(&heap->sweepgen));
+  hs_roots_visit_all_stw(&heap->world, shade_slots, &check);
+  hs_grey grey;
+  hs_grey_begin(&grey, pool);
+  nm_mark_shade_roots(heap, &grey);
+  (void)nm_mark_drain(heap, &grey, UINT64_MAX);
+  while (hs_load_relaxed(&pool->overflowed)) {
+    hs_store_relaxed(&pool->overflowed, 0u);
+    (void)nm_mark_rescan(heap, &grey);
+  }
+  hs_grey_end(&grey);
+}
+
 // Mark again: what is marked must be allocated; right after a collection the reverse holds too.
 static bool verify_reachability(nonmoving_heap *heap, bool exact) {
   bool sound = true;
-  nm_mark_stw(heap);
+  const uint32_t mark_gen = hs_load_relaxed(&heap->mark_gen);
+  mark_again_stw(heap);
   for (size_t page = 0; page < nm_grown_pages(heap); page++) {
     const nm_span *const span = heap->entries[page].span;
     if (!span || page != span->first_page) continue;
@@ -186,6 +211,7 @@ static bool verify_reachability(nonmoving_heap *heap, bool exact) {
     }
     memset(marks, 0, nm_span_words(span) * sizeof(uint64_t));
   }
+  hs_store_relaxed(&heap->mark_gen, mark_gen);
   return sound;
 }
 

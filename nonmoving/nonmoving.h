@@ -9,6 +9,7 @@
 #include "allocators/heap_stats.h"
 #include "allocators/heap_types.h"
 #include "allocators/runtime/event_log.h"
+#include "allocators/runtime/marking.h"
 #include "allocators/runtime/roots.h"
 #include "allocators/runtime/world.h"
 

@@ -64,12 +64,10 @@ HEAP_INLINE heap_ref nonmoving_load(nonmoving_thread *thread, heap_ref object, s
   return (heap_ref){hs_load_relaxed(nm_slot(object, slot))};
 }
 
-// No barrier: marking stops the world.
 HEAP_INLINE void nonmoving_store(nonmoving_thread *thread, heap_ref object, size_t slot,
                                  heap_ref value) {
   HS_ASSERT(slot < nonmoving_ref_count_slow(thread, object));
-  (void)thread;
-  hs_store_relaxed(nm_slot(object, slot), value.bits);
+  hs_barrier_store(&thread->base, nm_slot(object, slot), value.bits);
 }
 
 HEAP_INLINE const void *nonmoving_read(nonmoving_thread *thread, heap_ref object,
@@ -101,12 +99,11 @@ HEAP_INLINE void nonmoving_frame_pop(nonmoving_thread *thread, heap_frame *frame
 
 HEAP_INLINE heap_ref nonmoving_root_load(nonmoving_thread *thread, const heap_ref *slot) {
   (void)thread;
-  return *slot;
+  return (heap_ref){hs_load_relaxed((const _Atomic(uintptr_t) *)&slot->bits)};
 }
 
 HEAP_INLINE void nonmoving_root_store(nonmoving_thread *thread, heap_ref *slot, heap_ref value) {
-  (void)thread;
-  *slot = value;
+  hs_barrier_store(&thread->base, (_Atomic(uintptr_t) *)&slot->bits, value.bits);
 }
 
 HEAP_INLINE void nonmoving_poll(nonmoving_thread *thread) { hs_poll(&thread->base); }

@@ -77,6 +77,24 @@ static void put_empty_locked(hs_grey_pool *pool, hs_grey_chunk *chunk) {
   pool->empty = chunk;
 }
 
+void hs_grey_pool_clear(hs_grey_pool *pool) {
+  hs_mutex_lock(&pool->lock);
+  while (pool->full) {
+    hs_grey_chunk *const chunk = pool->full;
+    pool->full = chunk->next;
+    put_empty_locked(pool, chunk);
+  }
+  hs_store_relaxed(&pool->full_count, 0u);
+  hs_mutex_unlock(&pool->lock);
+}
+
+bool hs_grey_pool_is_empty(hs_grey_pool *pool) {
+  hs_mutex_lock(&pool->lock);
+  const bool empty = pool->full == NULL;
+  hs_mutex_unlock(&pool->lock);
+  return empty;
+}
+
 void hs_grey_begin(hs_grey *grey, hs_grey_pool *pool) { *grey = (hs_grey){.pool = pool}; }
 
 void hs_grey_end(hs_grey *grey) {
@@ -89,7 +107,12 @@ void hs_grey_end(hs_grey *grey) {
       put_empty_locked(grey->pool, chunk);
     hs_mutex_unlock(&grey->pool->lock);
   }
-  *grey = (hs_grey){0};
+  grey->chunk = NULL;
+}
+
+void hs_grey_drop(hs_grey *grey) {
+  if (grey->chunk) grey->chunk->count = 0;
+  hs_grey_end(grey);
 }
 
 void hs_grey_share(hs_grey *grey) {
@@ -101,7 +124,7 @@ void hs_grey_share(hs_grey *grey) {
   grey->chunk = NULL;
 }
 
-void hs_grey_push_slow(hs_grey *grey, uintptr_t word) {
+bool hs_grey_push_slow(hs_grey *grey, uintptr_t word) {
   hs_grey_pool *const pool = grey->pool;
   hs_mutex_lock(&pool->lock);
   hs_grey_chunk *const fresh = take_empty_locked(pool);
@@ -109,12 +132,13 @@ void hs_grey_push_slow(hs_grey *grey, uintptr_t word) {
   hs_mutex_unlock(&pool->lock);
   if (!fresh) {
     hs_store_relaxed(&pool->overflowed, 1u); // read after the markers have joined
-    return;                                  // See Note [mark overflow]
+    return false;                            // See Note [mark overflow]
   }
   fresh->next = NULL;
   fresh->count = 1;
   fresh->words[0] = word;
   grey->chunk = fresh;
+  return true;
 }
 
 bool hs_grey_pop_slow(hs_grey *grey, uintptr_t *out) {

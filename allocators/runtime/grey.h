@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Grey objects: work queues of a marker. A pool of fixed chunks shared by all markers, and per
-// marker one chunk to push and pop without synchronisation. Entries are one word, meaning known to
-// the heap.
+// marker one chunk to push and pop without synchronisation. Entries are one word: the address of a
+// marked object that is still to be scanned, or tagged in its low bits, of which the shared runtime knows
+// one: HS_GREY_REF, a reference (from a frame, a root, the write barrier) whose object may not be marked
+// yet. Other tags are the heap's own.
 //
 // Note [mark overflow]
-//   The pool may fail to grow. A push that finds no room drops the entry and sets `overflowed`; the
-//   object is already marked, so the marker, when its queues are empty, scans every marked object
-//   again until a round does not overflow. Marking never needs memory to finish.
+//   The pool may fail to grow. A push that finds no room drops the entry, sets `overflowed` and says
+//   so. An object that is marked is scanned again: the marker, when its queues are empty, scans every
+//   marked object until a round does not overflow. A reference (HS_GREY_REF) that was dropped must be
+//   marked on the spot by its pusher, and is then such an object. Marking never needs memory to finish.
 #ifndef HS_RUNTIME_GREY_H
 #define HS_RUNTIME_GREY_H
 
@@ -14,6 +17,7 @@
 #include "allocators/base/compiler.h"
 #include "allocators/os/os.h"
 
+enum { HS_GREY_REF = 2, HS_GREY_TAGS = 7 };
 enum { HS_GREY_CHUNK_BYTES = 2048, HS_GREY_CHUNK_WORDS = HS_GREY_CHUNK_BYTES / 8 - 2 };
 
 typedef struct hs_grey_chunk {
@@ -32,7 +36,7 @@ typedef struct hs_grey_pool {
   _Atomic(uint32_t) overflowed; // [atomic] Note [mark overflow]
 } hs_grey_pool;
 
-// One marker's end. Zero-initialised is empty.
+// One marker's end; a pool alone is empty.
 typedef struct hs_grey {
   hs_grey_pool *pool;
   hs_grey_chunk *chunk;
@@ -40,25 +44,30 @@ typedef struct hs_grey {
 
 void hs_grey_pool_init(hs_grey_pool *pool);
 void hs_grey_pool_destroy(hs_grey_pool *pool);
-void hs_grey_pool_trim(hs_grey_pool *pool); // give all memory back; requires all queues empty
+void hs_grey_pool_trim(hs_grey_pool *pool);  // give all memory back; requires all queues empty
+void hs_grey_pool_clear(hs_grey_pool *pool); // drop every published entry
+bool hs_grey_pool_is_empty(hs_grey_pool *pool);
 size_t hs_grey_pool_bytes(hs_grey_pool *pool);
 
 void hs_grey_begin(hs_grey *grey, hs_grey_pool *pool);
 void hs_grey_end(hs_grey *grey); // publishes what is left, returns the chunk
 
-HS_COLD void hs_grey_push_slow(hs_grey *grey, uintptr_t word);
+void hs_grey_drop(hs_grey *grey); // forgets what is left, returns the chunk
+
+HS_COLD bool hs_grey_push_slow(hs_grey *grey, uintptr_t word);
 HS_COLD bool hs_grey_pop_slow(hs_grey *grey, uintptr_t *out);
 
 // Hand all local work to the pool, so that idle markers can take it.
 void hs_grey_share(hs_grey *grey);
 
-static inline void hs_grey_push(hs_grey *grey, uintptr_t word) {
+// False: no memory, the entry was dropped and the pool says so. See Note [mark overflow].
+static inline bool hs_grey_push(hs_grey *grey, uintptr_t word) {
   hs_grey_chunk *chunk = grey->chunk;
   if (HS_LIKELY(chunk && chunk->count < HS_GREY_CHUNK_WORDS)) {
     chunk->words[chunk->count++] = word;
-    return;
+    return true;
   }
-  hs_grey_push_slow(grey, word);
+  return hs_grey_push_slow(grey, word);
 }
 
 // LIFO within a chunk. False: nothing here and nothing in the pool.

@@ -2,6 +2,8 @@
 // Global root ranges and weak cells: two doubly linked lists under the world lock.
 #include "allocators/runtime/roots.h"
 
+#include "allocators/runtime/marking.h"
+
 void hs_root_add(hs_world *world, heap_root *root, heap_ref *slots, size_t count) {
   for (size_t i = 0; i < count; i++) slots[i] = HEAP_NULL;
   hs_mutex_lock(&world->lock);
@@ -11,8 +13,16 @@ void hs_root_add(hs_world *world, heap_root *root, heap_ref *slots, size_t count
   hs_mutex_unlock(&world->lock);
 }
 
-void hs_root_remove(hs_world *world, heap_root *root) {
+void hs_root_remove(hs_thread *thread, heap_root *root) {
+  hs_world *const world = thread->world;
+  // Taking a range away overwrites its slots, as far as a marking is concerned.
+  for (size_t i = 0; thread->barrier != HS_BARRIER_OFF && i < root->count; i++)
+    hs_shade(thread, root->slots[i].bits);
   hs_mutex_lock(&world->lock);
+  if (world->root_cursor == root) {
+    world->root_cursor = root->next;
+    world->root_cursor_slot = 0;
+  }
   heap_root *const before = root->previous;
   HS_REQUIRE((before ? before->next : world->roots) == root,
              "a global root was removed that is not in this heap");
@@ -76,9 +86,29 @@ void hs_weak_unlink(hs_weak *weak) {
   else
     world->weaks = weak->next;
   if (weak->next) weak->next->previous = weak->previous;
+  if (world->weak_cursor == weak) world->weak_cursor = weak->next;
   weak->world = NULL;
   weak->previous = weak->next = NULL;
   hs_mutex_unlock(&world->lock);
+}
+
+heap_ref hs_weak_get(hs_thread *thread, hs_weak *weak) {
+  if (HS_LIKELY(thread->barrier == HS_BARRIER_OFF)) // cells change while every barrier is on
+    return (heap_ref){hs_load_relaxed(&weak->target)};
+  hs_world *const world = thread->world;
+  hs_mutex_lock(&world->lock);
+  heap_ref target = {hs_load_relaxed(&weak->target)};
+  if (!heap_is_null(target)) {
+    const hs_marking *const marking = world->marking;
+    if (world->weak_phase == HS_WEAK_OPEN) {
+      hs_shade(thread, target.bits);
+      world->weak_shaded_count++;
+    } else if (!marking->ops->is_marked(marking->heap, target)) {
+      target = HEAP_NULL;
+    }
+  }
+  hs_mutex_unlock(&world->lock);
+  return target;
 }
 
 void hs_weak_visit_stw(hs_world *world, hs_weak_fn visit, void *context) {

@@ -26,9 +26,10 @@ static inline void hs_frame_pop(hs_thread *thread, heap_frame *frame) {
   thread->frames = frame->previous;
 }
 
-// Slots are set to null. The root must stay valid until removed.
+// Slots are set to null. The root must stay valid until removed. Removing takes time in proportion to
+// the range, as adding does.
 void hs_root_add(hs_world *world, heap_root *root, heap_ref *slots, size_t count);
-void hs_root_remove(hs_world *world, heap_root *root);
+void hs_root_remove(hs_thread *thread, heap_root *root);
 
 // Frames of one thread (itself, or stopped), the global ranges (world stopped or lock held), all.
 void hs_roots_visit_thread(hs_thread *thread, hs_roots_fn visit, void *context);
@@ -43,6 +44,15 @@ typedef struct hs_weak {
   struct hs_weak *previous, *next; // [lock world->lock]
   hs_world *world;                 // [const] NULL once unlinked
 } hs_weak;
+
+// What cells may do to a marking under way. See Note [weak cells] in marking.h.
+typedef enum hs_weak_phase {
+  HS_WEAK_OPEN = 0,     // a reference read from a cell is shaded, which keeps its object
+  HS_WEAK_CLEARING = 1, // everything reachable is marked: cells of unmarked objects read as null
+} hs_weak_phase;
+
+// The target, or null. Any registered thread.
+heap_ref hs_weak_get(hs_thread *thread, hs_weak *weak);
 
 // Link a caller-allocated cell to a live object / unlink it.
 void hs_weak_link(hs_world *world, hs_weak *weak, heap_ref target);

@@ -3,6 +3,8 @@
 // its state word, so no pair of words has to be read in a total order.
 #include "allocators/runtime/world.h"
 
+#include "allocators/runtime/marking.h"
+
 enum {
   POLL_STOP = 1u << 0,      // park at the next poll until the stop ends
   POLL_HANDSHAKE = 1u << 1, // answer the current handshake at the next poll
@@ -136,7 +138,9 @@ void hs_thread_attach(hs_world *world, hs_thread *thread) {
   HS_REQUIRE(world->magic == HS_WORLD_MAGIC, "a thread entered a heap that does not exist");
   hs_mutex_lock(&world->registry); // sleeps while the world is stopped
   hs_mutex_lock(&world->lock);
-  *thread = (hs_thread){.world = world, .id = 1};
+  // Without frames a thread is black as soon as every older one has its barrier on.
+  *thread = (hs_thread){.world = world, .id = 1, .barrier = world->birth_barrier};
+  if (world->marking) hs_grey_begin(&thread->grey, &world->marking->pool);
   hs_store_relaxed(&thread->state, (uint32_t)HS_THREAD_RUNNING); // published by the locks
   hs_store_relaxed(&thread->handshake, hs_load_relaxed(&world->handshake));
   // The list ascends by id; the new thread takes the first gap.
@@ -170,6 +174,9 @@ void hs_thread_detach(hs_thread *thread) {
   if (thread->next) thread->next->previous = thread->previous;
   world->thread_count--;
   thread->magic = 0;
+  if (thread->grey.pool)
+    hs_grey_end(
+        &thread->grey); // no handshake is under way: what it shaded counts in the next round
   hs_mutex_unlock(&world->lock);
   hs_mutex_unlock(&world->registry);
 }
@@ -274,9 +281,7 @@ static bool serve(hs_world *world, hs_thread *thread) {
   return true;
 }
 
-void hs_world_handshake(hs_world *world, hs_thread *self, hs_handshake_fn fn, void *context) {
-  require_collector(world);
-  hs_mutex_lock(&world->registry);
+static void handshake_locked(hs_world *world, hs_thread *self, hs_handshake_fn fn, void *context) {
   world->handshake_fn = fn;
   world->handshake_context = context;
   const uint32_t number = hs_load_relaxed(&world->handshake) + 1;
@@ -288,5 +293,25 @@ void hs_world_handshake(hs_world *world, hs_thread *self, hs_handshake_fn fn, vo
     while (hs_load_acquire(&thread->handshake) != number && !serve(world, thread)) // pairs: answer
       await_answer(thread, spin_until_ns);
   }
+}
+
+void hs_world_handshake(hs_world *world, hs_thread *self, hs_handshake_fn fn, void *context) {
+  require_collector(world);
+  hs_mutex_lock(&world->registry);
+  handshake_locked(world, self, fn, context);
+  hs_mutex_unlock(&world->registry);
+}
+
+void hs_world_reach_all(hs_world *world, hs_thread *self, hs_barrier birth_barrier,
+                        hs_handshake_fn fn, void *context) {
+  if (hs_world_is_stopped(world)) { // the registry lock is held by the stop
+    world->birth_barrier = birth_barrier;
+    HS_WORLD_EACH_THREAD(world, thread) fn(context, thread);
+    return;
+  }
+  require_collector(world);
+  hs_mutex_lock(&world->registry);
+  world->birth_barrier = birth_barrier;
+  handshake_locked(world, self, fn, context);
   hs_mutex_unlock(&world->registry);
 }

@@ -35,6 +35,7 @@
 #include "allocators/heap_types.h"
 #include "allocators/os/os.h"
 #include "allocators/runtime/event_log.h"
+#include "allocators/runtime/grey.h"
 
 typedef struct hs_world hs_world;
 typedef struct hs_thread hs_thread;
@@ -47,11 +48,21 @@ typedef enum hs_thread_state {
   HS_THREAD_AWAITED = 5, // RUNNING, and the collector sleeps until it answers
 } hs_thread_state;
 
+// What the write barrier of a thread does; see Note [marking] in marking.h.
+typedef enum hs_barrier {
+  HS_BARRIER_OFF = 0,
+  HS_BARRIER_GREY = 1,  // shade the reference overwritten and the one written
+  HS_BARRIER_BLACK = 2, // own frames are scanned: shade the one overwritten; allocate black
+} hs_barrier;
+
 // What every heap thread begins with. Embedded as the first member of <heap>_thread.
 struct hs_thread {
   uint32_t magic;              // [const] HS_THREAD_MAGIC while registered
   _Atomic(uint32_t) poll;      // [atomic] nonzero: answer at the next poll. Note [handshake]
+  uint32_t barrier;            // [owner] hs_barrier; changes in a handshake or a stop
   heap_frame *frames;          // [owner] innermost root frame; read by others when not RUNNING
+  hs_grey grey;                // [owner] references shaded since the last handshake of a marking
+  int64_t assist_debt_bytes;   // [owner] scanning owed for what was allocated
   hs_world *world;             // [const]
   _Atomic(uint32_t) state;     // [atomic] hs_thread_state. Note [handshake]
   _Atomic(uint32_t) handshake; // [atomic] number of the last handshake answered
@@ -70,11 +81,18 @@ struct hs_world {
   hs_thread *threads;               // [lock registry and lock]
   heap_root *roots;                 // [lock lock]
   struct hs_weak *weaks;            // [lock lock] see roots.h
+  struct hs_weak *weak_cursor;      // [lock lock] cells from here on are still to be cleared
+  uint32_t weak_phase;              // [lock lock] hs_weak_phase
+  uint64_t weak_shaded_count;       // [lock lock] references that cells gave to a marking
   _Atomic(uint32_t) stop_requested; // [atomic] 0 none, 1 a stop is wanted, 2 it is in force
   _Atomic(uint32_t) resume_epoch;   // [atomic] futex that threads held by the collector sleep on
   _Atomic(uint32_t) handshake;      // [atomic] number of the current handshake
   hs_handshake_fn handshake_fn;     // [collector] published to mutators by their poll word
   void *handshake_context;          // [collector]
+  uint32_t birth_barrier;           // [lock registry] hs_barrier of a thread that attaches
+  struct hs_marking *marking;       // [const] see marking.h; NULL: no barrier is ever on
+  heap_root *root_cursor;           // [lock lock] global roots from here on are still to be scanned
+  size_t root_cursor_slot;          // [lock lock] and of this one, from this slot
   hs_thread *stopper;               // [collector] the registered thread that stopped the world
   uint64_t stop_requested_ns;       // [collector]
   uint64_t stop_reached_ns;         // [collector] when the last thread was claimed
@@ -111,6 +129,11 @@ bool hs_world_is_stopped(const hs_world *world);
 // one and for self. Returns when all have answered. The caller is the collector. fn must be short:
 // it is a delay imposed on a mutator (logged as HS_EVENT_HANDSHAKE when above 1 us).
 void hs_world_handshake(hs_world *world, hs_thread *self, hs_handshake_fn fn, void *context);
+
+// The same for every thread, by handshake, or at once when the world is stopped. `birth_barrier` is what
+// threads that attach from now on begin with.
+void hs_world_reach_all(hs_world *world, hs_thread *self, hs_barrier birth_barrier,
+                        hs_handshake_fn fn, void *context);
 
 // Visit the registered threads; world stopped, or the world lock held by the caller.
 #define HS_WORLD_EACH_THREAD(world, t) for (hs_thread *t = (world)->threads; t; t = t->next)

@@ -39,8 +39,8 @@ static void remove_root_twice(void) {
   heap_root root;
   begin();
   hs_root_add(&world, &root, a, 1);
-  hs_root_remove(&world, &root);
-  hs_root_remove(&world, &root);
+  hs_root_remove(&self, &root);
+  hs_root_remove(&self, &root);
 }
 
 static void destroy_weak_twice(void) {

@@ -94,7 +94,7 @@ static void test_global_ranges_come_and_go_in_any_order(void **state) {
       assert_int_equal(hs_roots_slot_count_stw(&world), left);
       end_stw();
       left -= (size_t)orders[order][i] + 1;
-      hs_root_remove(&world, &roots[orders[order][i]]);
+      hs_root_remove(&self, &roots[orders[order][i]]);
     }
     assert_null(world.roots);
   }
@@ -121,7 +121,7 @@ static void test_all_is_threads_and_globals(void **state) {
   end_stw();
   hs_blocking_end(&other);
   assert_int_equal(theirs[2].bits, 1);
-  hs_root_remove(&world, &root);
+  hs_root_remove(&self, &root);
   hs_frame_pop(&other, &their_frame);
   hs_frame_pop(&self, &my_frame);
   hs_thread_detach(&other);
