@@ -10,7 +10,6 @@
 //   after the turn is of the new sweepgen, swept, and not marked. So no instant has to be common to
 //   all threads.
 #include "allocators/base/assert.h"
-#include "allocators/runtime/trace.h"
 #include "nonmoving/nm_internal.h"
 
 // Grey memory above this is given back after a cycle: mapping it again costs more than it saves below.
@@ -68,6 +67,8 @@ static void revise_pace(void *context) {
   nonmoving_heap *const heap = context;
   hs_pacer_revise(&heap->pacer, hs_load_relaxed(&heap->live_bytes),
                   hs_load_relaxed(&heap->marking.scanned_bytes) + heap->marking.roots_bytes);
+  const uint64_t now_ns = hs_os_now_ns();
+  if (hs_limiter_needs_update(&heap->limiter, now_ns)) hs_limiter_update(&heap->limiter, now_ns);
 }
 
 static void begin_mark(nonmoving_heap *heap) {
@@ -80,14 +81,19 @@ static void begin_mark(nonmoving_heap *heap) {
   heap->cycle.live_at_start_bytes = hs_load_relaxed(&heap->live_bytes);
   hs_pacer_start_cycle(&heap->pacer, heap->cycle.live_at_start_bytes,
                        marking->roots_bytes + marking->frames_bytes);
+  nm_trace_begin(heap);
 }
 
-static void mark(nonmoving_heap *heap, nm_thread *self) {
-  const uint64_t begin_ns = hs_os_now_ns();
-  heap->cycle.mark_begin_ns = begin_ns;
-  heap->cycle.mark_begin_cpu_ns = hs_os_thread_cpu_ns();
+static void mark(nonmoving_heap *heap, nm_thread *self, nm_cycle_trace *cycle) {
+  const uint64_t begin_cpu_ns = hs_os_thread_cpu_ns();
+  cycle->mark_begin_ns = hs_os_now_ns();
+  hs_limiter_begin_marking(&heap->limiter, cycle->mark_begin_ns, heap->pacer.background_share);
   hs_marking_run(&heap->marking, base_of(self), revise_pace);
-  hs_event_log_add(&heap->log, HS_EVENT_MARK, id_of(self), begin_ns, hs_os_now_ns(),
+  cycle->mark_end_ns = hs_os_now_ns();
+  cycle->collector_cpu_ns = hs_os_thread_cpu_ns() - begin_cpu_ns;
+  hs_limiter_add_assist(&heap->limiter, hs_load_relaxed(&heap->marking.assist_ns));
+  hs_limiter_end_marking(&heap->limiter, cycle->mark_end_ns);
+  hs_event_log_add(&heap->log, HS_EVENT_MARK, id_of(self), cycle->mark_begin_ns, cycle->mark_end_ns,
                    hs_load_relaxed(&heap->marking.bytes));
   hs_mutex_lock(&heap->lock);
   nm_pageheap_note_peak_locked(heap); // with the grey queues at their largest
@@ -106,17 +112,18 @@ static void turn_sweepgen(nonmoving_heap *heap) {
   hs_mutex_unlock(&heap->lock);
 }
 
-static double utilisation(const nonmoving_heap *heap, uint64_t wall_ns) {
+// Share of the cores that marked.
+static double utilisation(const nonmoving_heap *heap, const nm_cycle_trace *cycle) {
   const hs_marking *const marking = &heap->marking;
-  const uint64_t cpu_ns = hs_os_thread_cpu_ns() - heap->cycle.mark_begin_cpu_ns +
-                          hs_load_relaxed(&marking->worker_ns) +
+  const uint64_t cpu_ns = cycle->collector_cpu_ns + hs_load_relaxed(&marking->worker_ns) +
                           hs_load_relaxed(&marking->assist_ns);
+  const uint64_t wall_ns = cycle->mark_end_ns - cycle->mark_begin_ns;
   const double available = (double)wall_ns * (double)heap->cores;
   return available > 0 ? hs_min_double((double)cpu_ns / available, 1.0) : 0;
 }
 
 // Where goals come from: what was marked, and how the pace went.
-static void set_goals(nonmoving_heap *heap) {
+static void set_goals(nonmoving_heap *heap, const nm_cycle_trace *course) {
   const hs_marking *const marking = &heap->marking;
   const uint64_t black = hs_load_relaxed(&heap->black_bytes);
   const uint64_t marked = hs_load_relaxed(&marking->bytes) + black;
@@ -126,7 +133,7 @@ static void set_goals(nonmoving_heap *heap) {
       .marked_bytes = marked,
       .scanned_bytes = hs_load_relaxed(&marking->scanned_bytes) + roots,
       .roots_bytes = roots,
-      .utilisation = utilisation(heap, hs_os_now_ns() - heap->cycle.mark_begin_ns),
+      .utilisation = utilisation(heap, course),
   };
   const hs_pacer_memory memory = {
       .mapped_bytes = nonmoving_footprint(heap),
@@ -148,19 +155,21 @@ static void set_goals(nonmoving_heap *heap) {
 }
 
 // From finding everything reachable to having every thread allocate for the next cycle.
-static void collect(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
+static void collect(nonmoving_heap *heap, nm_thread *self, nm_reason reason,
+                    nm_cycle_trace *cycle) {
   const bool releases = reason == NM_REASON_RELEASE || reason == NM_REASON_FAILED;
   heap->flush_pages = releases || verifies(heap);
   begin_mark(heap);
-  mark(heap, self);
+  mark(heap, self, cycle);
   // To be verified, the heap must not change between the turn and the look at it.
   const bool stops = verifies(heap) && !hs_world_is_stopped(&heap->world);
   if (stops) hs_world_stop(&heap->world, base_of(self));
-  set_goals(heap);
+  set_goals(heap, cycle);
   turn_sweepgen(heap);
   hs_marking_end(&heap->marking, base_of(self));
   heap->cycle.cycles_count++;
-  if (reason == NM_REASON_FORCED || reason == NM_REASON_RELEASE) heap->cycle.forced_count++;
+  cycle->forced = reason == NM_REASON_FORCED || reason == NM_REASON_RELEASE;
+  if (cycle->forced) heap->cycle.forced_count++;
   if (heap->config.limit_bytes > 0 || heap->config.memory_limit_bytes > 0) // the event log counts
     hs_store_relaxed(&heap->log_bytes, (uint64_t)hs_event_log_bytes(&heap->log));
   if (releases) finish_sweep(heap, self, false); // its time is in the stop, or asked for
@@ -183,16 +192,18 @@ void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
   }
   const uint64_t begin_cpu_ns = hs_os_thread_cpu_ns();
   finish_sweep(heap, self, self && reason == NM_REASON_TRIGGER);
-  const uint64_t begin_ns = hs_os_now_ns();
+  nm_cycle_trace cycle = {.begin_ns = hs_os_now_ns()};
   if (!is_concurrent(heap)) hs_world_stop(&heap->world, base_of(self));
-  collect(heap, self, reason);
-  const uint64_t marked = heap->cycle.marked_bytes;
+  collect(heap, self, reason, &cycle);
   if (!is_concurrent(heap)) hs_world_start(&heap->world);
-  hs_event_log_add(&heap->log, HS_EVENT_CYCLE, id_of(self), begin_ns, hs_os_now_ns(), marked);
+  cycle.end_ns = hs_os_now_ns();
+  hs_event_log_add(&heap->log, HS_EVENT_CYCLE, id_of(self), cycle.begin_ns, cycle.end_ns,
+                   heap->cycle.marked_bytes);
   if (reason == NM_REASON_FORCED) finish_sweep(heap, self, false);
   heap->cycle.cpu_ns += hs_os_thread_cpu_ns() - begin_cpu_ns +
                         hs_load_relaxed(&heap->marking.worker_ns) +
                         hs_load_relaxed(&heap->marking.assist_ns);
+  nm_trace_end(heap, &cycle);
   hs_world_leave_collector(&heap->world);
   if (reason == NM_REASON_FAILED && is_concurrent(heap))
     hs_event_log_add(&heap->log, HS_EVENT_STALL, id_of(self), asked_ns, hs_os_now_ns(), 0);
@@ -205,7 +216,9 @@ void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
 void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
   if (hs_marking_is_on(&heap->marking)) {
     const double ratio = hs_pacer_assist_ratio(&heap->pacer);
-    hs_marking_assist(&heap->marking, &thread->hot.base, (uint64_t)(ratio * (double)bytes));
+    if (hs_limiter_limiting(&heap->limiter)) return; // the program gets half of the time, at least
+    const bool urgent = hs_load_relaxed(&heap->live_bytes) > hs_pacer_goal(&heap->pacer);
+    hs_marking_assist(&heap->marking, &thread->hot.base, (uint64_t)(ratio * (double)bytes), urgent);
     return;
   }
   if (!nm_cycle_is_due(heap)) return;

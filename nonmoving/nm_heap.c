@@ -27,6 +27,8 @@ static size_t heap_struct_bytes(void) {
 static void init_goals(nonmoving_heap *heap) {
   heap->sweepgen = 2; // so that `sweepgen - 2` of a span never wraps
   heap->cores = (unsigned)hs_os_core_count();
+  heap->created_ns = hs_os_now_ns();
+  hs_limiter_init(&heap->limiter, heap->created_ns, heap->cores);
   hs_pacer_init(&heap->pacer, &heap->config, heap->cores);
   hs_store_relaxed(&heap->due_bytes, heap->config.gc == HEAP_GC_STW
                                          ? hs_pacer_goal(&heap->pacer)

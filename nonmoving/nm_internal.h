@@ -9,6 +9,7 @@
 #include "allocators/base/bits.h"
 #include "allocators/runtime/background.h"
 #include "allocators/runtime/duty.h"
+#include "allocators/runtime/limiter.h"
 #include "allocators/runtime/marking.h"
 #include "allocators/runtime/meta.h"
 #include "allocators/runtime/pacer.h"
@@ -127,17 +128,25 @@ typedef enum nm_table_id {
 
 typedef struct nm_cycle_counters { // [collector]
   uint64_t cycles_count, forced_count, cpu_ns, marked_bytes;
-  uint64_t mark_begin_ns, mark_begin_cpu_ns; // of the cycle under way
-  uint64_t live_at_start_bytes;
+  uint64_t live_at_start_bytes; // of the cycle under way, or the last
 } nm_cycle_counters;
+
+// The course of one cycle. Times as hs_os_now_ns.
+typedef struct nm_cycle_trace {
+  uint64_t begin_ns, mark_begin_ns, mark_end_ns, end_ns;
+  uint64_t collector_cpu_ns; // of the collector while it marked
+  bool forced;
+} nm_cycle_trace;
 
 struct nonmoving_heap {
   uint32_t magic; // [const] NM_HEAP_MAGIC
   hs_world world;
-  heap_config config; // [const]
-  unsigned cores;     // [const]
-  uintptr_t base;     // [const] of the reserved range; aligned to an arena
-  size_t range_bytes; // [const]
+  heap_config config;  // [const]
+  unsigned cores;      // [const]
+  uint64_t created_ns; // [const]
+  hs_limiter limiter;  // [collector] for updates
+  uintptr_t base;      // [const] of the reserved range; aligned to an arena
+  size_t range_bytes;  // [const]
 
   // Typed views of the tables. [const]
   nm_page_entry *entries;
@@ -197,11 +206,11 @@ struct nonmoving_heap {
   // Of those, what no trace line has told yet. [atomic]
   _Atomic(uint64_t) untold_background_bytes, untold_eager_bytes;
   _Atomic(uint32_t) untold_breakdowns; // of the scavenger's pacing
-  _Atomic(uint64_t) log_bytes;                  // [atomic] of the event log when last looked at
-  void *tables_memory;                          // [const]
-  size_t tables_bytes;                          // [const]
-  char settings[512];                           // [const]
-  hs_event_log log; // last: large, and only its used pages cost anything
+  _Atomic(uint64_t) log_bytes;         // [atomic] of the event log when last looked at
+  void *tables_memory;                 // [const]
+  size_t tables_bytes;                 // [const]
+  char settings[512];                  // [const]
+  hs_event_log log;                    // last: large, and only its used pages cost anything
 };
 
 // A span on this page has a marked object. Tested first: mostly it is known.
@@ -339,6 +348,13 @@ static inline bool nm_cycle_is_due(const nonmoving_heap *heap) {
 }
 extern const hs_marking_ops nm_marking_ops;
 
+// ---- nm_trace.c ---------------------------------------------------------------------------------
+// Lines on standard error, if the option trace wants them: a cycle begins to mark, a cycle is over, its
+// sweep is done.
+void nm_trace_begin(const nonmoving_heap *heap);
+void nm_trace_end(const nonmoving_heap *heap, const nm_cycle_trace *cycle);
+void nm_trace_swept(const nonmoving_heap *heap);
+
 // ---- nm_scavenge.c ------------------------------------------------------------------------------
 void nm_scavenge_init(nonmoving_heap *heap); // of zeroed memory; heap.cores is set
 // Release everything that is free; returns the bytes.
@@ -354,7 +370,7 @@ void nm_scavenge_note_use_locked(nonmoving_heap *heap, size_t first, size_t n);
 // of the cycle that ends and the one that begins, and make what was freed since the last call eligible.
 // Once per cycle, by the collector.
 void nm_scavenge_note_cycle(nonmoving_heap *heap, uint64_t old_goal_bytes, uint64_t new_goal_bytes);
-uint64_t nm_scavenge_background(void *heap);                      // hs_background_fn
+uint64_t nm_scavenge_background(void *heap); // hs_background_fn
 // A scavtrace line, if the heap is to print them: when all is swept, and after a forced release.
 void nm_scavenge_trace(nonmoving_heap *heap, bool forced);
 

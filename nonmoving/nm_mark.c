@@ -188,6 +188,7 @@ hs_marked nm_mark_drain(void *context, hs_grey *grey, uint64_t refs) {
     if (oldest == 0) continue;
     queued--;
     scan(&m, oldest);
+    hs_grey_balance(grey);
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "allocators/runtime/grey.h"
 
+#include <string.h>
+
 #include "allocators/base/assert.h"
 #include "allocators/base/bits.h"
 
@@ -122,6 +124,23 @@ void hs_grey_share(hs_grey *grey) {
   put_full_locked(grey->pool, chunk);
   hs_mutex_unlock(&grey->pool->lock);
   grey->chunk = NULL;
+}
+
+void hs_grey_donate(hs_grey *grey) {
+  hs_grey_pool *const pool = grey->pool;
+  hs_grey_chunk *const chunk = grey->chunk;
+  const uint64_t given = chunk->count / 2;
+  hs_mutex_lock(&pool->lock);
+  hs_grey_chunk *const gift = take_empty_locked(pool);
+  if (gift) {
+    memcpy(gift->words, chunk->words, given * sizeof chunk->words[0]);
+    gift->count = given;
+    put_full_locked(pool, gift);
+  }
+  hs_mutex_unlock(&pool->lock);
+  if (!gift) return; // no memory: it stays here
+  chunk->count -= given;
+  memmove(chunk->words, chunk->words + given, chunk->count * sizeof chunk->words[0]);
 }
 
 bool hs_grey_push_slow(hs_grey *grey, uintptr_t word) {

@@ -17,6 +17,7 @@
 #include "allocators/base/compiler.h"
 #include "allocators/os/os.h"
 
+enum { HS_GREY_MIN_DONATION = 8 }; // words; fewer are not worth a lock
 enum { HS_GREY_REF = 2, HS_GREY_TAGS = 7 };
 enum { HS_GREY_CHUNK_BYTES = 2048, HS_GREY_CHUNK_WORDS = HS_GREY_CHUNK_BYTES / 8 - 2 };
 
@@ -59,6 +60,17 @@ HS_COLD bool hs_grey_pop_slow(hs_grey *grey, uintptr_t *out);
 
 // Hand all local work to the pool, so that idle markers can take it.
 void hs_grey_share(hs_grey *grey);
+
+// Hand the older half of the local work to the pool: what was pushed first leads to more. A depth-first marker would otherwise keep all work to itself.
+HS_COLD void hs_grey_donate(hs_grey *grey);
+
+// Call it after each object: keeps something in the pool, also for a thread that comes to assist while
+// this one is preempted.
+static inline void hs_grey_balance(hs_grey *grey) {
+  if (HS_UNLIKELY(hs_load_relaxed(&grey->pool->full_count) == 0) && grey->chunk &&
+      grey->chunk->count >= HS_GREY_MIN_DONATION)
+    hs_grey_donate(grey);
+}
 
 // False: no memory, the entry was dropped and the pool says so. See Note [mark overflow].
 static inline bool hs_grey_push(hs_grey *grey, uintptr_t word) {

@@ -39,8 +39,9 @@ void hs_limiter_update(hs_limiter *limiter, uint64_t now_ns) {
   uint64_t collector_ns = hs_exchange_acq_rel(&limiter->assist_ns, 0);
   // The workers' share is one of all cores, idle ones included.
   if (limiter->marking) collector_ns += (uint64_t)((double)total_ns * limiter->background_share);
-  // An idle core drains nothing: a collector that runs without end on a mostly idle machine is as much
-  // of a burden to the one thread that wants to work. Counts that overlap leave the program no time.
+  // An idle core drains nothing: a collector that runs without end on a mostly idle machine is as
+  // much of a burden to the one thread that wants to work. Counts that overlap leave the program no
+  // time.
   const uint64_t idle_ns = hs_exchange_acq_rel(&limiter->idle_ns, 0);
   const uint64_t busy_ns = total_ns - hs_min_u64(idle_ns, total_ns);
   pour(limiter, collector_ns, busy_ns - hs_min_u64(collector_ns, busy_ns));

@@ -3,12 +3,14 @@
 #include "allocators/runtime/marking.h"
 
 enum {
-  ASSIST_REFS = 512,       // some 20 us of cache misses: what an assisting thread is delayed by
+  ASSIST_REFS = 256,       // some 10 us of cache misses, between looks at the clock
   SLICE_REFS = 16384,      // a background marker's: long enough to make its counters cheap
   ROOT_SLICE_SLOTS = 1024, // copied per hold of the world lock: a microsecond or so
   WEAK_SLICE_CELLS = 256,  // looked at per hold of the world lock
   WORKER_IDLE_NS = 50000,  // a worker that found nothing looks again
 };
+// What an assisting thread is delayed by, plus one slice: while the heap is within its goal, and beyond.
+static const uint64_t ASSIST_NS = 30 * 1000, URGENT_ASSIST_NS = 200 * 1000;
 static const int64_t MAX_DEBT_BYTES = 1 << 20; // more is forgiven: it could not be paid in slices
 
 // ---- shading ------------------------------------------------------------------------------------
@@ -56,7 +58,8 @@ static bool slice(hs_marking *marking, uint64_t refs, hs_marked *marked) {
   return any;
 }
 
-void hs_marking_assist(hs_marking *marking, hs_thread *thread, uint64_t owed_bytes) {
+void hs_marking_assist(hs_marking *marking, hs_thread *thread, uint64_t owed_bytes, bool urgent) {
+  const uint64_t limit_ns = urgent ? URGENT_ASSIST_NS : ASSIST_NS;
   int64_t debt = thread->assist_debt_bytes + (int64_t)owed_bytes;
   if (debt > 0) { // spend what background markers earned
     int64_t credit = hs_load_relaxed(&marking->credit_bytes);
@@ -69,15 +72,17 @@ void hs_marking_assist(hs_marking *marking, hs_thread *thread, uint64_t owed_byt
   }
   if (debt > 0) {
     const uint64_t begin_ns = hs_os_now_ns();
+    uint64_t end_ns = begin_ns, scanned = 0;
     hs_marked marked;
-    if (slice(marking, ASSIST_REFS, &marked)) {
-      const uint64_t end_ns = hs_os_now_ns();
-      debt -= (int64_t)marked.scanned_bytes;
-      hs_add_relaxed(&marking->assist_ns, end_ns - begin_ns);
-      if (thread->world->log)
-        hs_event_log_add(thread->world->log, HS_EVENT_ASSIST, thread->id, begin_ns, end_ns,
-                         marked.scanned_bytes);
+    while ((int64_t)scanned < debt && end_ns - begin_ns < limit_ns &&
+           slice(marking, ASSIST_REFS, &marked)) {
+      scanned += marked.scanned_bytes;
+      end_ns = hs_os_now_ns();
     }
+    debt -= (int64_t)scanned;
+    hs_add_relaxed(&marking->assist_ns, end_ns - begin_ns);
+    if (end_ns > begin_ns && thread->world->log)
+      hs_event_log_add(thread->world->log, HS_EVENT_ASSIST, thread->id, begin_ns, end_ns, scanned);
   }
   thread->assist_debt_bytes = debt < MAX_DEBT_BYTES ? debt : MAX_DEBT_BYTES;
 }

@@ -26,8 +26,8 @@
 //
 // Note [assisting]
 //   A thread that allocates owes scanning in proportion (the pacer says how much). It pays from the
-//   credit that background markers earn, or scans for ASSIST_REFS references at most, and then goes on,
-//   in debt if need be: its delay is bounded by a constant.
+//   credit that background markers earn, or scans for ASSIST_NS at most (URGENT_ASSIST_NS when the heap has
+//   outgrown its goal), in slices, and then goes on, in debt if need be: its delay is bounded by a constant.
 //   `active` counts markers at work. A thread adds itself, then tests `on`; the collector clears `on`,
 //   then waits until `active` is 0. Both in the total order of seq_cst, so no thread is inside a slice
 //   when the heap turns its bitmaps.
@@ -112,9 +112,10 @@ static inline bool hs_marking_is_on(const hs_marking *marking) {
   return hs_load_relaxed(&marking->on) != 0; // a hint
 }
 
-// Pay for an allocation; owed_bytes of scanning are added to the thread's debt. Not a safepoint. Call it
+// Pay for an allocation; owed_bytes of scanning are added to the thread's debt. urgent: the heap has
+// outgrown its goal, so the thread may be held longer. Not a safepoint. Call it
 // where the thread holds nothing that a marker might touch. See Note [assisting].
-void hs_marking_assist(hs_marking *marking, hs_thread *thread, uint64_t owed_bytes);
+void hs_marking_assist(hs_marking *marking, hs_thread *thread, uint64_t owed_bytes, bool urgent);
 
 // The thread's barrier is on: append a reference to its buffer.
 void hs_shade(hs_thread *thread, uintptr_t ref);

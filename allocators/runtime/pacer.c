@@ -9,14 +9,14 @@
 
 // Constants of Go 1.21, file mgcpacer.go and mgcsweep.go.
 
-// Room above the live bytes that a cycle must have to be worth starting, whatever gogc says; also the
-// room a started cycle has at least.
+// Room above the live bytes that a cycle must have to be worth starting, whatever gogc says; also
+// the room a started cycle has at least.
 static const uint64_t SLACK_BYTES = 64 * KIB;
 // Allocation that a sweep in progress is given before the next cycle.
 static const uint64_t SWEEP_DISTANCE_BYTES = MIB;
-// The trigger is at least 45/64 (about 70 %) of the way from the marked bytes to the goal: earlier, a
-// program that allocates fast would be marked nearly always, and what it allocates then is kept. And it
-// is at most 61/64 (about 95 %), or this far short of the goal.
+// The trigger is at least 45/64 (about 70 %) of the way from the marked bytes to the goal: earlier,
+// a program that allocates fast would be marked nearly always, and what it allocates then is kept.
+// And it is at most 61/64 (about 95 %), or this far short of the goal.
 static const uint64_t TRIGGER_LOW = 45, TRIGGER_HIGH = 61, TRIGGER_PARTS = 64;
 static const uint64_t LARGEST_LAST_ROOM_BYTES = 4 * MIB;
 // Part of a goal set by the soft limit that is kept free, as the pacing is not exact.
@@ -28,7 +28,8 @@ static const double BACKGROUND_SHARE = 0.25, LEAST_SHARE = 0.05, LARGEST_SHARE =
 static const double WORKER_EXCESS = 1.3;
 // What gogc=off counts as in a cycle that runs all the same.
 static const double OFF_PERCENT = 100000;
-// Scan work that is assumed to be left, because the count of what is done is a little ahead or behind.
+// Scan work that is assumed to be left, because the count of what is done is a little ahead or
+// behind.
 static const double LEAST_WORK_BYTES = 1000;
 // How far past the goal a cycle that has missed it may aim.
 static const double OVERSHOOT = 1.1;
@@ -85,8 +86,9 @@ uint64_t hs_pacer_goal_bytes(const heap_config *config, uint64_t marked_bytes,
   return hs_max_u64(goal, marked_bytes);
 }
 
-// Live bytes that fit under the soft limit: without what is mapped but can never hold an object, and
-// without as much again as the footprint is over the limit. Free pages count as room for objects.
+// Live bytes that fit under the soft limit: without what is mapped but can never hold an object,
+// and without as much again as the footprint is over the limit. Free pages count as room for
+// objects.
 static uint64_t soft_limit_goal(const hs_pacer *pacer) {
   if (pacer->config.memory_limit_bytes <= 0) return UINT64_MAX;
   const uint64_t limit = (uint64_t)pacer->config.memory_limit_bytes;
@@ -95,12 +97,11 @@ static uint64_t soft_limit_goal(const hs_pacer *pacer) {
   const uint64_t other = subtract_saturating(memory->mapped_bytes, heap);
   const uint64_t overage = subtract_saturating(memory->mapped_bytes, limit);
   const uint64_t taken = add_saturating(other, overage);
-  if (taken >= limit) return pacer->marked_bytes; // nothing but collecting without end is left
+  if (taken >= limit) return 0; // nothing but collecting without end is left
   const uint64_t room = limit - taken;
   const uint64_t headroom =
       hs_max_u64(share_saturating(room, HEADROOM_PERCENT), LEAST_HEADROOM_BYTES);
-  const uint64_t goal = hs_max_u64(subtract_saturating(room, headroom), headroom);
-  return hs_max_u64(goal, pacer->marked_bytes);
+  return hs_max_u64(subtract_saturating(room, headroom), headroom);
 }
 
 static uint64_t current_goal(hs_pacer *pacer) {
@@ -184,8 +185,9 @@ void hs_pacer_start_cycle(hs_pacer *pacer, uint64_t live_bytes, uint64_t roots_b
   hs_pacer_revise(pacer, live_bytes, 0);
 }
 
-// Live bytes a cycle that has scanned more than expected should aim at: as far again as the work may
-// still grow, since the next cycle will use that memory anyway; but no further than the next goal.
+// Live bytes a cycle that has scanned more than expected should aim at: as far again as the work
+// may still grow, since the next cycle will use that memory anyway; but no further than the next
+// goal.
 static double extended_goal(const hs_pacer *pacer, double goal, double triggered, double expected,
                             double worst) {
   const int64_t gogc = pacer->config.gogc_percent;

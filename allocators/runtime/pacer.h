@@ -6,9 +6,9 @@
 // accident: the next cycle should end when the heap has grown by gogc percent of what the last one
 // marked (the goal), or earlier where a limit says so. A concurrent cycle starts before that (the
 // trigger), by the runway: the bytes the program is expected to allocate while the background
-// workers, in their share of the cores, do the expected scan work. If they fall behind, threads that
-// allocate owe scan work in proportion (the assist ratio). Model: gcControllerState of Go 1.21, file
-// mgcpacer.go; design: golang/go #44167, soft limit #48409.
+// workers, in their share of the cores, do the expected scan work. If they fall behind, threads
+// that allocate owe scan work in proportion (the assist ratio). Model: gcControllerState of Go
+// 1.21, file mgcpacer.go; design: golang/go #44167, soft limit #48409.
 //
 // Bytes are those of "live bytes": what the last cycle marked plus what was allocated since. They
 // grow between cycles and drop to the marked bytes at the end of one.
@@ -67,7 +67,7 @@ typedef struct hs_pacer {
   double recent_cons_mark[HS_PACER_HISTORY]; // of the cycles before, oldest first
   // [collector] what the last commit found
   hs_pacer_memory memory;
-  uint64_t sweep_floor_bytes; // neither goal nor trigger is below, so that sweeping can finish; 0
+  uint64_t sweep_floor_bytes; // goal and trigger are no lower while sweeping goes on; 0 after it
   uint64_t runway_bytes;
   bool memory_limited; // the soft limit, not gogc, set the goal
 
@@ -82,8 +82,7 @@ typedef struct hs_pacer {
 
   // [atomic] published: any thread reads; revise also writes assist_ratio from any thread
   _Atomic(uint64_t) goal_bytes, trigger_bytes;
-  _Atomic(uint64_t)
-      triggered_bytes; // live bytes when this cycle started; HS_PACER_NO_CYCLE outside
+  _Atomic(uint64_t) triggered_bytes;     // live bytes at its start; HS_PACER_NO_CYCLE outside
   _Atomic(uint64_t) expected_scan_bytes; // of this cycle, if the heap is as the last one found it
   _Atomic(uint64_t) worst_scan_bytes;    // of this cycle, if nothing scannable is garbage
   _Atomic(double) assist_ratio;
@@ -98,26 +97,28 @@ unsigned hs_pacer_workers(const heap_config *config, unsigned cores);
 // A pacer before the first cycle, its goal and trigger published. Owns nothing.
 void hs_pacer_init(hs_pacer *pacer, const heap_config *config, unsigned cores);
 
-// [collector] Recompute goal, runway and trigger. Call after hs_pacer_end_cycle and whenever `memory`
-// changed notably; inside a cycle call hs_pacer_revise after it. live_bytes now; sweep_done false
-// leaves the sweeper at least 1 MiB of allocation. memory NULL: unchanged since the last commit.
-// While memory is short the goal may equal the marked bytes: then the next cycle is due as soon as a
-// thread allocates, so start cycles from allocation only, or nothing else will ever run.
+// [collector] Recompute goal, runway and trigger. Call after hs_pacer_end_cycle and whenever
+// `memory` changed notably; inside a cycle call hs_pacer_revise after it. live_bytes now;
+// sweep_done false leaves the sweeper at least 1 MiB of allocation. memory NULL: unchanged since
+// the last commit. While memory is short the goal may equal the marked bytes: then the next cycle
+// is due as soon as a thread allocates, so start cycles from allocation only, or nothing else will
+// ever run.
 void hs_pacer_commit(hs_pacer *pacer, uint64_t live_bytes, bool sweep_done,
                      const hs_pacer_memory *memory);
 
-// [collector] A cycle starts now, at live_bytes. roots_bytes: root memory to scan, estimated. Publishes
-// the first assist ratio.
+// [collector] A cycle starts now, at live_bytes. roots_bytes: root memory to scan, estimated.
+// Publishes the first assist ratio.
 void hs_pacer_start_cycle(hs_pacer *pacer, uint64_t live_bytes, uint64_t roots_bytes);
 
 // Any thread, inside a cycle, as often as convenient (Go: at each span refill): renew the assist
-// ratio from the live bytes and the scan work done up to now, roots included. No-op outside a cycle.
+// ratio from the live bytes and the scan work done up to now, roots included. No-op outside a
+// cycle.
 void hs_pacer_revise(hs_pacer *pacer, uint64_t live_bytes, uint64_t scanned_bytes);
 
 // [collector] Marking has ended: learn from it. Follow with hs_pacer_commit(cycle->marked_bytes).
-// cons/mark is bytes allocated per byte scanned, each per time of a core; the estimate is the largest of
-// this cycle and the HS_PACER_HISTORY before, so that a lull does not make the next cycle late. A
-// cycle during which nothing was allocated teaches nothing of it.
+// cons/mark is bytes allocated per byte scanned, each per time of a core; the estimate is the
+// largest of this cycle and the HS_PACER_HISTORY before, so that a lull does not make the next
+// cycle late. A cycle during which nothing was allocated teaches nothing of it.
 void hs_pacer_end_cycle(hs_pacer *pacer, const hs_pacer_cycle *cycle);
 
 // Live bytes at which a cycle should end; UINT64_MAX: never. Any thread.
@@ -125,21 +126,22 @@ static inline uint64_t hs_pacer_goal(const hs_pacer *pacer) {
   return hs_load_relaxed(&pacer->goal_bytes);
 }
 
-// Live bytes at which a cycle should start; UINT64_MAX: never. In stop-the-world mode the goal itself.
-// Any thread; relaxed because a thread that reads an old value only starts a cycle a little off.
+// Live bytes at which a cycle should start; UINT64_MAX: never. In stop-the-world mode the goal
+// itself. Any thread; relaxed because a thread that reads an old value only starts a cycle a little
+// off.
 static inline uint64_t hs_pacer_trigger(const hs_pacer *pacer) {
   return hs_load_relaxed(&pacer->trigger_bytes);
 }
 
-// Bytes of scan work that a thread owes per byte it allocates; 0 outside a cycle. May be very large (all
-// that is left) when the goal is reached: bound the slice. Any thread.
+// Bytes of scan work that a thread owes per byte it allocates; 0 outside a cycle. May be very large
+// (all that is left) when the goal is reached: bound the slice. Any thread.
 static inline double hs_pacer_assist_ratio(const hs_pacer *pacer) {
   if (hs_load_relaxed(&pacer->triggered_bytes) == HS_PACER_NO_CYCLE) return 0;
   return hs_load_relaxed(&pacer->assist_ratio);
 }
 
-// Proportional sweep: pages to sweep per byte allocated, so that `unswept_pages` are swept before live
-// bytes grow from live_bytes to 1 MiB short of trigger_bytes. 0 if no page is left.
+// Proportional sweep: pages to sweep per byte allocated, so that `unswept_pages` are swept before
+// live bytes grow from live_bytes to 1 MiB short of trigger_bytes. 0 if no page is left.
 double hs_pacer_sweep_ratio(uint64_t unswept_pages, uint64_t live_bytes, uint64_t trigger_bytes);
 
 #endif

@@ -27,7 +27,7 @@ double sim_flow_at(const sim_flow *flow, unsigned cycle, hs_rng *rng) {
   return value;
 }
 
-static double rate_at(sim *sim, const sim_flow *flow) {
+static double rate_at(pacer_sim *sim, const sim_flow *flow) {
   return fmax(sim_flow_at(flow, sim->cycle, &sim->rng), LEAST_RATE);
 }
 
@@ -49,7 +49,7 @@ static double utilisation_at(const marking *m, double assist_ratio) {
   return fmax(owed / (owed + m->scanned), m->background);
 }
 
-static void mark_step(sim *sim, marking *m) {
+static void mark_step(pacer_sim *sim, marking *m) {
   const double share = utilisation_at(m, hs_pacer_assist_ratio(&sim->pacer));
   double ms = STEP_MS, work = m->scanned * share * ms;
   if (work >= m->work_left_bytes) { // the cycle ends within the step
@@ -65,7 +65,7 @@ static void mark_step(sim *sim, marking *m) {
                   (uint64_t)m->scanned_bytes);
 }
 
-void sim_init(sim *sim, const sim_program *program, uint64_t seed) {
+void sim_init(pacer_sim *sim, const sim_program *program, uint64_t seed) {
   heap_config config = hs_config_default();
   config.gogc_percent = program->gogc_percent;
   config.memory_limit_bytes = program->memory_limit_bytes;
@@ -78,7 +78,7 @@ void sim_init(sim *sim, const sim_program *program, uint64_t seed) {
   hs_pacer_init(&sim->pacer, &config, program->cores);
 }
 
-sim_cycle sim_next(sim *sim) {
+sim_cycle sim_next(pacer_sim *sim) {
   const sim_program *const program = sim->program;
   const double cores = (double)program->cores;
   marking m = {.background = sim->pacer.background_share};

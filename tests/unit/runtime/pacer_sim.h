@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A program and a collector reduced to flows of bytes, around a real hs_pacer: how fast the program
-// allocates, how fast a core scans, how the live heap grows from cycle to cycle. Time advances in steps
-// between two revisions of the assist ratio, in each of which the assists hold scanning and allocation
-// exactly at that ratio. After the model of mgcpacer_test.go of Go 1.21.
+// allocates, how fast a core scans, how the live heap grows from cycle to cycle. Time advances in
+// steps between two revisions of the assist ratio, in each of which the assists hold scanning and
+// allocation exactly at that ratio. After the model of mgcpacer_test.go of Go 1.21.
 #ifndef HS_TESTS_PACER_SIM_H
 #define HS_TESTS_PACER_SIM_H
 
@@ -53,18 +53,18 @@ typedef struct sim_cycle {
   double utilisation;     // share of the cores that collected while marking
 } sim_cycle;
 
-typedef struct sim {
+typedef struct pacer_sim {
   hs_pacer pacer;
   const sim_program *program; // borrowed
   hs_rng rng;
   unsigned cycle;           // number of the next one
   uint64_t live_bytes;      // what the pacer is told
   uint64_t reachable_bytes; // at the end of the last cycle, without what was allocated during it
-} sim;
+} pacer_sim;
 
-void sim_init(sim *sim, const sim_program *program, uint64_t seed);
+void sim_init(pacer_sim *sim, const sim_program *program, uint64_t seed);
 
 // Runs to the next trigger and through one cycle.
-sim_cycle sim_next(sim *sim);
+sim_cycle sim_next(pacer_sim *sim);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Programs that a pacer must keep up with, and what must hold in which of their cycles. Scenarios and
-// bounds after mgcpacer_test.go of Go 1.21 (golang/go #44167), except where a row says otherwise.
+// Programs that a pacer must keep up with, and what must hold in which of their cycles. Scenarios
+// and bounds after mgcpacer_test.go of Go 1.21 (golang/go #44167), except where a row says
+// otherwise.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,7 @@ enum { CYCLES_MAX = 100, RULES_MAX = 8 };
 
 static const double BACKGROUND = 0.25; // share of eight cores that workers take
 
-typedef enum metric {
+typedef enum sim_metric {
   UTILISATION,        // share of the cores that collected
   UTILISATION_CHANGE, // since the cycle before
   UTILISATION_DRIFT,  // since the 12th cycle
@@ -33,7 +34,7 @@ typedef enum metric {
   PEAK_BYTES,
   GOAL_BYTES,
   GOAL_ABOVE_MARKED_BYTES,
-} metric;
+} sim_metric;
 
 static const char *const metric_names[] = {
     "utilisation",
@@ -50,7 +51,7 @@ static const char *const metric_names[] = {
 // `metric` is within [low, high] in the cycles first .. last, counted from 1.
 typedef struct rule {
   unsigned first, last;
-  metric metric;
+  sim_metric metric;
   double low, high;
 } rule;
 
@@ -61,7 +62,7 @@ typedef struct scenario {
   rule rules[RULES_MAX]; // up to the first with last == 0
 } scenario;
 
-static double measure(const sim_cycle *cycles, unsigned i, metric metric) {
+static double measure(const sim_cycle *cycles, unsigned i, sim_metric metric) {
   const sim_cycle *const c = &cycles[i];
   const double marked = (double)c->marked_bytes, goal = (double)c->goal_bytes;
   switch (metric) {
@@ -87,15 +88,15 @@ static double measure(const sim_cycle *cycles, unsigned i, metric metric) {
   return NAN;
 }
 
-// A machine and a program that most rows share: the heap at first doubles from cycle to cycle, ever more
-// slowly, and from the 12th on keeps its size.
+// A machine and a program that most rows share: the heap at first doubles from cycle to cycle, ever
+// more slowly, and from the 12th on keeps its size.
 #define EIGHT_CORES .cores = 8, .globals_bytes = 32 * KIB
 #define GROWS_TO_MIBS .base = 2, .ramp = {-1, 12, 0}
 #define SMALL_STACKS .stacks_bytes = {.base = 8192}
 #define ALL_SCANNABLE .scannable = {.base = 1}
 
-// In the cycles first .. last the collector takes what its workers take (ON_TARGET), steadily, and ends
-// at the goal (SETTLED).
+// In the cycles first .. last the collector takes what its workers take (ON_TARGET), steadily, and
+// ends at the goal (SETTLED).
 #define SETTLED(first, last)                                                                       \
   {first, last, UTILISATION_CHANGE, -0.005, 0.005}, { first, last, GOAL_RATIO, 0.95, 1.05 }
 #define ON_TARGET(first, last)                                                                     \
@@ -137,7 +138,8 @@ static const scenario scenarios[] = {
       .allocated = {.base = 33, .ramp = {66, 1, 50}}, .scanned = {.base = 1024},
       .growth = {GROWS_TO_MIBS}},
      {SETTLED(25, 49), SETTLED(75, 100)}},
-    // Eleven times as fast: more than the workers can keep up with; assists must find a new balance.
+    // Eleven times as fast: more than the workers can keep up with; assists must find a new
+    // balance.
     {"heavy_step_alloc",
      100,
      {EIGHT_CORES, SMALL_STACKS, ALL_SCANNABLE, .gogc_percent = 100,
@@ -149,8 +151,8 @@ static const scenario scenarios[] = {
      {EIGHT_CORES, SMALL_STACKS, .gogc_percent = 100, .scannable = {.base = 0.2, .bump = {0.5, 50}},
       .allocated = {.base = 128}, .scanned = {.base = 1024}, .growth = {GROWS_TO_MIBS}},
      {SETTLED(25, 49), SETTLED(75, 100)}},
-    // In the 26th cycle the heap turns out 15 times as big. It may overshoot, so that utilisation stays
-    // even, but by no more than the next goal allows anyway.
+    // In the 26th cycle the heap turns out 15 times as big. It may overshoot, so that utilisation
+    // stays even, but by no more than the next goal allows anyway.
     {"high_gogc",
      50,
      {EIGHT_CORES, SMALL_STACKS, ALL_SCANNABLE, .gogc_percent = 1500,
@@ -181,7 +183,8 @@ static const scenario scenarios[] = {
      {{14, 50, GOAL_RATIO, 0.95, 1.05},
       {14, 50, UTILISATION_CHANGE, -0.05, 0.05},
       {14, 50, UTILISATION_DRIFT, -0.05, 0.05}}},
-    // Slow programs: hardly any runway is needed, yet the cycle must not start too close to its goal.
+    // Slow programs: hardly any runway is needed, yet the cycle must not start too close to its
+    // goal.
     {"small_heap_slow_alloc",
      50,
      {EIGHT_CORES, SMALL_STACKS, .gogc_percent = 100, .scannable = {.base = 0.01},
@@ -224,9 +227,10 @@ static const scenario scenarios[] = {
      {EXACTLY(1, 50, GOAL_BYTES, SOFT_GOAL_BYTES),
       {1, 50, PEAK_BYTES, 0, SOFT_LIMIT_BYTES},
       ON_TARGET(25, 50)}},
-    // What is reachable exceeds the limit: the goal is as low as can be, every cycle is late, and assists
-    // take most of what they can get. (Go's test finds all cores collecting: in its simulation a
-    // step's few allocated bytes are rounded down to none, and the cycle never gets past its goal.)
+    // What is reachable exceeds the limit: the goal is as low as can be, every cycle is late, and
+    // assists take most of what they can get. (Go's test finds all cores collecting: in its
+    // simulation a step's few allocated bytes are rounded down to none, and the cycle never gets
+    // past its goal.)
     {"exceed_memory_limit",
      50,
      {EIGHT_CORES, SMALL_STACKS, ALL_SCANNABLE, .gogc_percent = 100,
@@ -263,7 +267,8 @@ static const scenario scenarios[] = {
      {EXACTLY(1, 50, GOAL_BYTES, SOFT_GOAL_BYTES),
       {1, 50, PEAK_BYTES, 0, SOFT_LIMIT_BYTES},
       ON_TARGET(25, 50)}},
-    // Not among Go's: a cycle that finds the program nearly asleep must not make the next ones late.
+    // Not among Go's: a cycle that finds the program nearly asleep must not make the next ones
+    // late.
     {"lull",
      50,
      {EIGHT_CORES, SMALL_STACKS, ALL_SCANNABLE, .gogc_percent = 100,
@@ -291,7 +296,8 @@ static const scenario scenarios[] = {
       .scanned = {.base = 1024},
       .growth = {GROWS_TO_MIBS}},
      {{25, 50, UTILISATION, 0.495, 0.505}, SETTLED(25, 50)}},
-    // A hard limit is kept, but for the 1 MiB of a step, by a program that allocates as fast as it scans.
+    // A hard limit is kept, but for the 1 MiB of a step, by a program that allocates as fast as it
+    // scans.
     {"hard_limit",
      50,
      {EIGHT_CORES, SMALL_STACKS, ALL_SCANNABLE, .gogc_percent = 100, .limit_bytes = 30 * MIB,
@@ -326,7 +332,7 @@ static bool obeys(const scenario *s, const sim_cycle *cycles, const rule *r) {
 static void test_scenario(void **state) {
   const scenario *const s = *state;
   sim_cycle cycles[CYCLES_MAX];
-  sim sim;
+  pacer_sim sim;
   sim_init(&sim, &s->program, seed);
   for (unsigned i = 0; i < s->cycles; i++) {
     cycles[i] = sim_next(&sim);

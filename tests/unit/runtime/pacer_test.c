@@ -146,7 +146,8 @@ static void test_off_never_triggers_but_paces_a_forced_cycle(void **state) {
   assert_true(hs_pacer_assist_ratio(&pacer) > 0 && hs_pacer_assist_ratio(&pacer) < 1e-9);
 }
 
-// The next runway is what this cycle allocated, if it took what the workers take and the work is alike.
+// The next runway is what this cycle allocated, if it took what the workers take and the work is
+// alike.
 static void test_runway_is_learnt(void **state) {
   (void)state;
   const heap_config config = hs_config_default();
@@ -156,8 +157,8 @@ static void test_runway_is_learnt(void **state) {
   assert_true(pacer.runway_bytes == 12 * MIB);
   assert_true(hs_pacer_goal(&pacer) == 128 * MIB);
   assert_true(hs_pacer_trigger(&pacer) == 116 * MIB);
-  // Half of the cores did it: per core the program was a third as slow to fill, the collector half as
-  // fast, so the workers alone would need a longer way.
+  // Half of the cores did it: per core the program was a third as slow to fill, the collector half
+  // as fast, so the workers alone would need a longer way.
   hs_pacer twice = pacer_with(&config);
   hs_pacer_start_cycle(&twice, 100 * MIB, 0);
   hs_pacer_end_cycle(&twice, &(hs_pacer_cycle){.live_bytes = 104 * MIB,
