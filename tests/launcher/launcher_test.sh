@@ -27,7 +27,7 @@ tool() {
 
 # A machine that has everything: cmake "configures", ninja "builds" a program that tells its arguments.
 complete_machine() {
-  for name in cc hyperfine gnuplot pkg-config cmark-gfm; do tool "$name" 'exit 0'; done
+  for name in cc hyperfine gnuplot pkg-config cmark-gfm spin; do tool "$name" 'exit 0'; done
   # shellcheck disable=SC2016 # these expand in the stand-ins
   tool cmake 'echo "cmake $*" >>"$CALLS"
 while [ "$1" != -B ]; do shift; done
