@@ -78,7 +78,9 @@ static void unlock_const(const hs_event_log *log) { hs_mutex_unlock(&((hs_event_
 size_t hs_event_log_bytes(const hs_event_log *log) {
   lock_const(log);
   const size_t events = hs_align_up(log->count * sizeof(hs_event), hs_os_page_bytes());
-  const size_t bytes = events + touched_bytes(log, sizeof *log);
+  // Not the lock, which others write while they wait for it; its page was touched by taking it.
+  const size_t head = sizeof log->lock;
+  const size_t bytes = events + head + touched_bytes((const char *)log + head, sizeof *log - head);
   unlock_const(log);
   return bytes;
 }

@@ -32,12 +32,23 @@ static void release_blocks(hs_grey_pool *pool) {
 
 void hs_grey_pool_destroy(hs_grey_pool *pool) { release_blocks(pool); }
 
-void hs_grey_pool_trim(hs_grey_pool *pool) {
+static void trim(hs_grey_pool *pool, bool all) {
   hs_mutex_lock(&pool->lock);
   HS_REQUIRE(!pool->full, "grey objects were dropped before they were scanned");
+  hs_grey_block *const kept = all ? NULL : pool->blocks;
+  if (kept) pool->blocks = kept->next;
   release_blocks(pool);
+  if (kept) {
+    *kept = (hs_grey_block){.cut_count = 1};
+    pool->blocks = kept;
+    pool->mapped_bytes = BLOCK_BYTES;
+  }
   hs_mutex_unlock(&pool->lock);
 }
+
+void hs_grey_pool_trim(hs_grey_pool *pool) { trim(pool, true); }
+
+void hs_grey_pool_shrink(hs_grey_pool *pool) { trim(pool, false); }
 
 size_t hs_grey_pool_bytes(hs_grey_pool *pool) {
   size_t bytes = 0;
@@ -97,6 +108,14 @@ bool hs_grey_pool_is_empty(hs_grey_pool *pool) {
   return empty;
 }
 
+bool hs_grey_pool_prime(hs_grey_pool *pool) {
+  hs_mutex_lock(&pool->lock);
+  hs_grey_chunk *const chunk = take_empty_locked(pool);
+  if (chunk) put_empty_locked(pool, chunk);
+  hs_mutex_unlock(&pool->lock);
+  return chunk != NULL;
+}
+
 void hs_grey_begin(hs_grey *grey, hs_grey_pool *pool) { *grey = (hs_grey){.pool = pool}; }
 
 void hs_grey_end(hs_grey *grey) {
@@ -149,10 +168,7 @@ bool hs_grey_push_slow(hs_grey *grey, uintptr_t word) {
   hs_grey_chunk *const fresh = take_empty_locked(pool);
   if (fresh && grey->chunk) put_full_locked(pool, grey->chunk);
   hs_mutex_unlock(&pool->lock);
-  if (!fresh) {
-    hs_store_relaxed(&pool->overflowed, 1u); // read after the markers have joined
-    return false;                            // See Note [mark overflow]
-  }
+  if (!fresh) return false;
   fresh->next = NULL;
   fresh->count = 1;
   fresh->words[0] = word;

@@ -10,6 +10,8 @@
 //   so. An object that is marked is scanned again: the marker, when its queues are empty, scans every
 //   marked object until a round does not overflow. A reference (HS_GREY_REF) that was dropped must be
 //   marked on the spot by its pusher, and is then such an object. Marking never needs memory to finish.
+//   With no chunk at all each rescan may get one object further along a list; with one chunk it follows
+//   the list to its end. So a heap keeps a block at all times.
 #ifndef HS_RUNTIME_GREY_H
 #define HS_RUNTIME_GREY_H
 
@@ -45,7 +47,10 @@ typedef struct hs_grey {
 
 void hs_grey_pool_init(hs_grey_pool *pool);
 void hs_grey_pool_destroy(hs_grey_pool *pool);
-void hs_grey_pool_trim(hs_grey_pool *pool);  // give all memory back; requires all queues empty
+void hs_grey_pool_trim(hs_grey_pool *pool); // give all memory back; requires all queues empty
+// The same but for one block; and have one. False: the OS refuses. See Note [mark overflow].
+void hs_grey_pool_shrink(hs_grey_pool *pool);
+HS_NODISCARD bool hs_grey_pool_prime(hs_grey_pool *pool);
 void hs_grey_pool_clear(hs_grey_pool *pool); // drop every published entry
 bool hs_grey_pool_is_empty(hs_grey_pool *pool);
 size_t hs_grey_pool_bytes(hs_grey_pool *pool);
@@ -72,14 +77,21 @@ static inline void hs_grey_balance(hs_grey *grey) {
     hs_grey_donate(grey);
 }
 
-// False: no memory, the entry was dropped and the pool says so. See Note [mark overflow].
-static inline bool hs_grey_push(hs_grey *grey, uintptr_t word) {
+// False: no memory, and the entry is the caller's to deal with.
+static inline bool hs_grey_offer(hs_grey *grey, uintptr_t word) {
   hs_grey_chunk *chunk = grey->chunk;
   if (HS_LIKELY(chunk && chunk->count < HS_GREY_CHUNK_WORDS)) {
     chunk->words[chunk->count++] = word;
     return true;
   }
   return hs_grey_push_slow(grey, word);
+}
+
+// False: no memory, the entry was dropped and the pool says so. See Note [mark overflow].
+static inline bool hs_grey_push(hs_grey *grey, uintptr_t word) {
+  if (HS_LIKELY(hs_grey_offer(grey, word))) return true;
+  hs_store_relaxed(&grey->pool->overflowed, 1u); // read after the marker has left its slice
+  return false;
 }
 
 // LIFO within a chunk. False: nothing here and nothing in the pool.

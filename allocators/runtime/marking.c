@@ -16,9 +16,12 @@ static const int64_t MAX_DEBT_BYTES = 1 << 20; // more is forgiven: it could not
 // ---- shading ------------------------------------------------------------------------------------
 
 void hs_marking_shade(hs_marking *marking, hs_grey *grey, uintptr_t ref) {
-  if (ref == 0) return;
-  if (!hs_grey_push(grey, ref | HS_GREY_REF))
-    marking->ops->mark_only(marking->heap, (heap_ref){ref});
+  if (ref == 0 || hs_grey_offer(grey, ref | HS_GREY_REF)) return;
+  // Note [mark overflow]. What is marked already needs nothing, so a program that goes on shading does
+  // not keep the marking from ending. Told after it is marked, or a rescan under way would miss it.
+  if (marking->ops->is_marked(marking->heap, (heap_ref){ref})) return;
+  marking->ops->mark_only(marking->heap, (heap_ref){ref});
+  hs_store_relaxed(&marking->pool.overflowed, 1u); // read after the thread's next answer
 }
 
 void hs_shade(hs_thread *thread, uintptr_t ref) {
@@ -229,26 +232,37 @@ static void drain_slice(hs_marking *marking, hs_grey *grey, hs_marking_tick_fn t
   if (tick) tick(marking->heap);
 }
 
-// Nothing is queued and nobody is at work. Others may be inside a slice with work that they publish when
-// they leave it, so the pool is looked at again after they are seen to have left.
-static bool is_quiet(hs_marking *marking, const hs_grey *grey) {
+// Nothing is queued and nobody is at work, at one moment: a marker counts itself in `active` before it
+// takes work, under the pool's lock, and gives back what is left before it leaves. *marked_count: what
+// was marked until then.
+static bool is_quiet(hs_marking *marking, const hs_grey *grey, uint64_t *marked_count) {
   if (grey->chunk && grey->chunk->count > 0) return false;
-  if (!hs_grey_pool_is_empty(&marking->pool)) return false;
-  return hs_load_acquire(&marking->active) == 0 && hs_grey_pool_is_empty(&marking->pool);
+  hs_mutex_lock(&marking->pool.lock);
+  const bool quiet = !marking->pool.full && hs_load_acquire(&marking->active) == 0; // pairs: slice
+  *marked_count = hs_load_relaxed(&marking->objects_count);
+  hs_mutex_unlock(&marking->pool.lock);
+  return quiet;
 }
 
-static void drain_all(hs_marking *marking, hs_grey *grey, hs_marking_tick_fn tick) {
-  do {
-    while (!is_quiet(marking, grey)) {
+typedef struct drained {
+  uint64_t marked_count; // objects, until the moment at which nothing was grey
+  bool rescanned;        // something was marked without being queued
+} drained;
+
+static drained drain_all(hs_marking *marking, hs_grey *grey, hs_marking_tick_fn tick) {
+  drained result = {0};
+  for (;;) {
+    while (!is_quiet(marking, grey, &result.marked_count)) {
       if (marking->worker_count > 0) hs_grey_share(grey); // or workers would find nothing
       drain_slice(marking, grey, tick);
       HS_CPU_RELAX();
     }
-    if (!hs_load_relaxed(&marking->pool.overflowed)) return;
+    if (!hs_load_relaxed(&marking->pool.overflowed)) return result;
     hs_store_relaxed(&marking->pool.overflowed, 0u);
+    result.rescanned = true;
     const hs_marked marked = marking->ops->rescan(marking->heap, grey);
     count_slice(marking, &marked);
-  } while (true);
+  }
 }
 
 static void begin_counts(hs_marking *marking) {
@@ -262,17 +276,19 @@ static void begin_counts(hs_marking *marking) {
   marking->roots_bytes = marking->frames_bytes = marking->rounds_count = 0;
 }
 
-// Rounds until one marks nothing. See Note [marking].
+// Rounds until one marks nothing: nothing was grey before it, and what was marked since was counted, or
+// scanned by a rescan. See Note [marking].
 static void terminate(hs_marking *marking, hs_thread *self, hs_grey *grey,
                       hs_marking_tick_fn tick) {
-  uint64_t before, shaded;
+  drained before, now = drain_all(marking, grey, tick);
+  uint64_t shaded;
   do {
-    before = hs_load_relaxed(&marking->objects_count);
+    before = now;
     shaded = weak_shaded_count(marking->world);
     hs_world_reach_all(marking->world, self, HS_BARRIER_BLACK, answer_publish, marking);
-    drain_all(marking, grey, tick);
+    now = drain_all(marking, grey, tick);
     marking->rounds_count++;
-  } while (hs_load_relaxed(&marking->objects_count) != before ||
+  } while (now.marked_count != before.marked_count || now.rescanned ||
            !close_weak_cells(marking->world, shaded));
   hs_store_seq_cst(&marking->on, 0u); // Note [assisting]
   while (hs_load_seq_cst(&marking->active) != 0) HS_CPU_RELAX();
@@ -294,7 +310,6 @@ void hs_marking_run(hs_marking *marking, hs_thread *self, hs_marking_tick_fn tic
     more = scan_root_slice(marking, &grey);
     drain_slice(marking, &grey, tick);
   }
-  drain_all(marking, &grey, tick);
   terminate(marking, self, &grey, tick);
   hs_grey_end(&grey);
   clear_weak_cells(marking);

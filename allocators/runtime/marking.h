@@ -17,9 +17,10 @@
 //   To shade is to append the reference to the thread's own grey chunk, without looking at the object:
 //   the markers do that. So buffers hold marked and unmarked references alike.
 //   Termination. In a round every thread publishes its buffer, then the markers empty the pool. The
-//   marking is complete when in a whole round nothing was marked that was not marked before: then all
-//   buffers held only marked references when they were published and the pool held none others, so at
-//   the time of the first answer nothing was grey, and a thread can shade a white object only while one
+//   marking is complete when in a whole round nothing was marked that was not marked before, counted from
+//   a moment before the round at which nothing was grey, and no rescan was needed: then all buffers held
+//   only marked references when they were published and the pool held none others, so at the time of
+//   the first answer nothing was grey, and a thread can shade a white object only while one
 //   is. What threads shade after their last answer is marked, and is dropped in C.
 //   A thread that detaches publishes its buffer first. A new thread begins in the state that all have
 //   answered last, or are being asked for: it has no frames.

@@ -36,6 +36,10 @@ static void derive_difference(heap_stats *stats, heap_stat out, heap_stat from, 
     heap_stats_set(stats, out, stats->value[from] - stats->value[less]);
 }
 
+static uint64_t hollow(const heap_stats *stats) {
+  return heap_stats_has(stats, HEAP_STAT_hollow_bytes) ? stats->value[HEAP_STAT_hollow_bytes] : 0;
+}
+
 void hs_stats_derive(heap_stats *stats) {
   derive_difference(stats, HEAP_STAT_heap_idle_bytes, HEAP_STAT_heap_sys_bytes,
                     HEAP_STAT_heap_inuse_bytes);
@@ -46,7 +50,7 @@ void hs_stats_derive(heap_stats *stats) {
   if (has_both(stats, HEAP_STAT_heap_usage_bytes, HEAP_STAT_metadata_bytes))
     heap_stats_set(stats, HEAP_STAT_footprint_bytes,
                    stats->value[HEAP_STAT_heap_usage_bytes] +
-                       stats->value[HEAP_STAT_metadata_bytes]);
+                       stats->value[HEAP_STAT_metadata_bytes] - hollow(stats));
 }
 
 static bool all_present(const heap_stats *stats, heap_stat a, heap_stat b, heap_stat c) {
@@ -88,9 +92,13 @@ const char *hs_stats_violation(const heap_stats *stats) {
        "max_fragmentation = heap_inuse - heap_alloc"},
       {is_within(stats, HEAP_STAT_handle_table_bytes, HEAP_STAT_metadata_bytes),
        "handle_table <= metadata"},
-      {is_sum(stats, HEAP_STAT_footprint_bytes, HEAP_STAT_heap_usage_bytes,
-              HEAP_STAT_metadata_bytes),
-       "footprint = heap_usage + metadata"},
+      {!all_present(stats, HEAP_STAT_footprint_bytes, HEAP_STAT_heap_usage_bytes,
+                    HEAP_STAT_metadata_bytes) ||
+           stats->value[HEAP_STAT_footprint_bytes] + hollow(stats) ==
+               stats->value[HEAP_STAT_heap_usage_bytes] + stats->value[HEAP_STAT_metadata_bytes],
+       "footprint = heap_usage + metadata - hollow"},
+      {is_within(stats, HEAP_STAT_hollow_bytes, HEAP_STAT_heap_inuse_bytes),
+       "hollow <= heap_inuse"},
       {is_within(stats, HEAP_STAT_forced_cycles_count, HEAP_STAT_cycles_count),
        "forced_cycles <= cycles"},
   };

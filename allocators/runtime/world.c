@@ -52,10 +52,16 @@ void hs_world_init(hs_world *world, hs_event_log *log) {
   world->magic = HS_WORLD_MAGIC;
 }
 
-void hs_world_destroy(hs_world *world) {
+void hs_world_require_empty(hs_world *world) {
   HS_REQUIRE(world->magic == HS_WORLD_MAGIC, "a world was destroyed twice");
-  HS_REQUIRE(world->thread_count == 0, "a heap was destroyed while %u threads are registered",
-             world->thread_count);
+  hs_mutex_lock(&world->lock);
+  const uint32_t count = world->thread_count;
+  hs_mutex_unlock(&world->lock);
+  HS_REQUIRE(count == 0, "a heap was destroyed while %u threads are registered", count);
+}
+
+void hs_world_destroy(hs_world *world) {
+  hs_world_require_empty(world);
   world->magic = 0;
 }
 
@@ -90,12 +96,13 @@ static void leave_native(hs_thread *thread) {
 // that serves it. Exactly one of the two, because only a RUNNING thread answers itself and only a
 // thread that is not RUNNING is served.
 static void answer_handshake(hs_world *world, hs_thread *thread) {
+  // First, or it might erase the request of the next handshake, which begins when all have answered.
+  hs_and_acq_rel(&thread->poll, ~(uint32_t)POLL_HANDSHAKE);
   const uint32_t number = hs_load_relaxed(&world->handshake); // published by the poll word
   if (hs_load_relaxed(&thread->handshake) != number) {
     world->handshake_fn(world->handshake_context, thread);
-    hs_store_release(&thread->handshake, number); // pairs: hs_world_handshake
+    hs_store_release(&thread->handshake, number); // pairs: handshake_locked
   }
-  hs_and_acq_rel(&thread->poll, ~(uint32_t)POLL_HANDSHAKE);
 }
 
 static void answer_handshake_owner(hs_thread *thread) {
@@ -173,6 +180,7 @@ void hs_thread_detach(hs_thread *thread) {
     world->threads = thread->next;
   if (thread->next) thread->next->previous = thread->previous;
   world->thread_count--;
+  world->departures_count++;
   thread->magic = 0;
   if (thread->grey.pool)
     hs_grey_end(
@@ -216,15 +224,20 @@ static void resume(hs_world *world) {
 }
 
 // Wait until a RUNNING thread may have answered: spin while the budget lasts, then sleep until the
-// thread leaves the state AWAITED. Spurious returns are harmless: callers test again.
-static void await_answer(hs_thread *thread, uint64_t spin_until_ns) {
+// thread leaves the state AWAITED. Spurious returns are harmless: callers test again. `handshake`: the
+// number waited for, 0 for a stop.
+static void await_answer(hs_thread *thread, uint64_t spin_until_ns, uint32_t handshake) {
   if (hs_os_now_ns() < spin_until_ns) {
     for (unsigned i = 0; i < SPINS_PER_CLOCK_READ; i++) HS_CPU_RELAX();
     return;
   }
   uint32_t state = HS_THREAD_RUNNING;
-  if (hs_cas_acq_rel(&thread->state, &state, HS_THREAD_AWAITED) || state == HS_THREAD_AWAITED)
-    (void)hs_os_futex_wait(&thread->state, HS_THREAD_AWAITED, UINT64_MAX);
+  if (!hs_cas_acq_rel(&thread->state, &state, HS_THREAD_AWAITED) && state != HS_THREAD_AWAITED)
+    return;
+  // The thread may have answered before it was AWAITED, and then wakes nobody. It stores its answer
+  // before it exchanges its state, so either this test sees the answer or the exchange sees AWAITED.
+  if (handshake != 0 && hs_load_acquire(&thread->handshake) == handshake) return;
+  (void)hs_os_futex_wait(&thread->state, HS_THREAD_AWAITED, UINT64_MAX);
 }
 
 static void require_collector(hs_world *world) {
@@ -243,7 +256,7 @@ void hs_world_stop(hs_world *world, hs_thread *self) {
   request(world, self, POLL_STOP);
   HS_WORLD_EACH_THREAD(world, thread) {
     while (thread != self && !claim(thread, HS_THREAD_STOPPED))
-      await_answer(thread, begin_ns + SPIN_BUDGET_NS);
+      await_answer(thread, begin_ns + SPIN_BUDGET_NS, 0);
   }
   world->stop_reached_ns = hs_os_now_ns();
   hs_store_release(&world->stop_requested, (uint32_t)STOP_IN_FORCE); // pairs: hs_world_is_stopped
@@ -284,14 +297,15 @@ static bool serve(hs_world *world, hs_thread *thread) {
 static void handshake_locked(hs_world *world, hs_thread *self, hs_handshake_fn fn, void *context) {
   world->handshake_fn = fn;
   world->handshake_context = context;
-  const uint32_t number = hs_load_relaxed(&world->handshake) + 1;
+  uint32_t number = hs_load_relaxed(&world->handshake) + 1;
+  if (number == 0) number = 1;                 // 0 is none
   hs_store_relaxed(&world->handshake, number); // published by the poll words
   request(world, self, POLL_HANDSHAKE);
   if (self) answer_handshake_owner(self);
   const uint64_t spin_until_ns = hs_os_now_ns() + SPIN_BUDGET_NS;
   HS_WORLD_EACH_THREAD(world, thread) {
     while (hs_load_acquire(&thread->handshake) != number && !serve(world, thread)) // pairs: answer
-      await_answer(thread, spin_until_ns);
+      await_answer(thread, spin_until_ns, number);
   }
 }
 

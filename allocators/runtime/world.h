@@ -21,8 +21,11 @@
 //     collector   STOPPED or SERVED -> NATIVE (store)    lets it go, then bumps resume_epoch
 //     collector   RUNNING -> AWAITED (CAS)               before it sleeps on this very word
 //     owner       AWAITED -> RUNNING (exchange)          answered a handshake
-//   An owner that finds AWAITED in its exchange wakes the collector, so no wake-up is lost and no
-//   pair of words needs a total order. A parked thread stays NATIVE between two stops until it
+//   An owner that finds AWAITED in its exchange wakes the collector. It stores its answer to a handshake
+//   before that exchange, and the collector, once it has made the state AWAITED, looks for the answer
+//   before it sleeps: so no wake-up is lost and no pair of words needs a total order. A request is taken
+//   off the poll word before it is answered, because with the last answer the next one may begin. (Both
+//   orders, and what happens without, are checked by tests/model/handshake.pml.) A parked thread stays NATIVE between two stops until it
 //   wakes up, and can be claimed again: it is never mistaken for running.
 //   The registry lock is held from stop to start and during a handshake: the list of threads is
 //   frozen. A detaching thread becomes NATIVE before it waits for that lock, an attaching one is
@@ -89,6 +92,7 @@ struct hs_world {
   _Atomic(uint32_t) handshake;      // [atomic] number of the current handshake
   hs_handshake_fn handshake_fn;     // [collector] published to mutators by their poll word
   void *handshake_context;          // [collector]
+  uint64_t departures_count;        // [lock registry and lock] threads that have detached
   uint32_t birth_barrier;           // [lock registry] hs_barrier of a thread that attaches
   struct hs_marking *marking;       // [const] see marking.h; NULL: no barrier is ever on
   heap_root *root_cursor;           // [lock lock] global roots from here on are still to be scanned
@@ -102,7 +106,10 @@ struct hs_world {
 enum { HS_THREAD_MAGIC = 0x68735448, HS_WORLD_MAGIC = 0x68735744 };
 
 void hs_world_init(hs_world *world, hs_event_log *log);
-void hs_world_destroy(hs_world *world); // requires that every thread has detached
+// Both require that every thread has detached. A heap says so before it stops its own background threads,
+// which use the world until then, and destroys it afterwards.
+void hs_world_require_empty(hs_world *world);
+void hs_world_destroy(hs_world *world);
 
 // Lists, ids, states; the world is stopped, or its lock is held by the caller.
 void hs_world_check(const hs_world *world);

@@ -186,6 +186,39 @@ static void test_markers_share_all_work(void **state) {
   hs_grey_pool_trim(&pool);
 }
 
+static void test_a_primed_pool_keeps_one_block(void **state) {
+  (void)state;
+  hs_grey_pool pool;
+  hs_grey grey;
+  hs_grey_pool_init(&pool);
+  assert_true(hs_grey_pool_prime(&pool));
+  const size_t least = pool.mapped_bytes;
+  assert_true(least > 0);
+  assert_true(hs_grey_pool_prime(&pool)); // has one already
+  assert_int_equal(pool.mapped_bytes, least);
+  hs_grey_begin(&grey, &pool);
+  uintptr_t word;
+  for (uintptr_t i = 1; i <= 50000; i++) assert_true(hs_grey_push(&grey, i));
+  while (hs_grey_pop(&grey, &word)) continue;
+  hs_grey_end(&grey);
+  assert_true(pool.mapped_bytes > least);
+  hs_grey_pool_shrink(&pool);
+  assert_int_equal(pool.mapped_bytes, least);
+  hs_os_fault_arm(HS_OS_FAULT_ALL, 1, true);
+  for (uintptr_t i = 1; i <= HS_GREY_CHUNK_WORDS; i++) assert_true(hs_grey_push(&grey, i));
+  hs_os_fault_disarm();
+  for (uintptr_t i = HS_GREY_CHUNK_WORDS; i > 0; i--) {
+    assert_true(hs_grey_pop(&grey, &word));
+    assert_int_equal(word, i);
+  }
+  hs_grey_end(&grey);
+  hs_grey_pool_trim(&pool);
+  assert_int_equal(pool.mapped_bytes, 0);
+  hs_grey_pool_shrink(&pool); // of nothing
+  assert_int_equal(pool.mapped_bytes, 0);
+  hs_grey_pool_destroy(&pool);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_word_comes_back_once),
@@ -194,6 +227,7 @@ int main(void) {
       cmocka_unit_test(test_work_is_handed_on),
       cmocka_unit_test(test_overflow_drops_and_says_so),
       cmocka_unit_test(test_markers_share_all_work),
+      cmocka_unit_test(test_a_primed_pool_keeps_one_block),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

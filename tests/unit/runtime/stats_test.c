@@ -87,7 +87,7 @@ static void test_each_identity_is_checked(void **state) {
   expect_violation(HEAP_STAT_heap_usage_bytes, 701, "heap_usage = heap_sys - heap_released");
   expect_violation(HEAP_STAT_max_fragmentation_bytes, 99, "max_fragmentation");
   expect_violation(HEAP_STAT_handle_table_bytes, 51, "handle_table <= metadata");
-  expect_violation(HEAP_STAT_footprint_bytes, 751, "footprint = heap_usage + metadata");
+  expect_violation(HEAP_STAT_footprint_bytes, 751, "footprint = heap_usage + metadata - hollow");
   expect_violation(HEAP_STAT_forced_cycles_count, 5, "forced_cycles <= cycles");
 }
 
