@@ -77,6 +77,7 @@ static bool next_run(nonmoving_heap *heap, nm_thread *thread, unsigned span_clas
     end = (unsigned)hs_min_size(end, first + hs_max_size(1, ZERO_BATCH_BYTES / slot_bytes));
   run->next = nm_span_base(heap, span) + first * slot_bytes;
   run->limit = nm_span_base(heap, span) + end * slot_bytes;
+  if (hs_load_relaxed(&heap->hollow_pages) > 0) nm_hollow_fill(heap, run->next, run->limit);
   prepare_run(heap, span, run->next, run->limit);
   const bool black = allocates_black(heap, thread, span);
   if (black) nm_mark_set_black(heap, span, first, end, true);

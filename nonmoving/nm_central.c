@@ -22,6 +22,7 @@ static void list_push(nm_central *central, unsigned list, nm_span *span) {
   span->list = (uint8_t)list;
   span->next = NULL;
   span->previous = into->tail;
+  central->counts[list]++;
   if (into->tail)
     into->tail->next = span;
   else
@@ -41,12 +42,17 @@ static void list_remove(nm_central *central, nm_span *span) {
   else
     from->tail = span->previous;
   span->next = span->previous = NULL;
+  central->counts[span->list]--;
   hs_store_relaxed(&span->home, 0u);
 }
 
-static nm_span *pop(nm_central *central, unsigned list) {
+// The first swept, or unswept, span of the lists below `end`. Which these are is read under the lock: who
+// put a span of a new sweepgen here had seen it, so a swept span is never taken for an unswept one.
+static nm_span *pop(nonmoving_heap *heap, nm_central *central, bool swept, unsigned end) {
+  nm_span *span = NULL;
   hs_mutex_lock(&central->lock);
-  nm_span *const span = central->lists[list].head;
+  const unsigned first = swept ? swept_index(heap) : 1 - swept_index(heap);
+  for (unsigned list = first; list < end && !span; list += 2) span = central->lists[list].head;
   if (span) list_remove(central, span);
   hs_mutex_unlock(&central->lock);
   return span;
@@ -54,37 +60,61 @@ static nm_span *pop(nm_central *central, unsigned list) {
 
 static bool span_is_full(const nm_span *span) { return span->live_count == nm_span_objects(span); }
 
-nm_span *nm_central_take(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
-  nm_central *const central = &heap->centrals[span_class];
-  const unsigned swept = swept_index(heap);
-  nm_span *span = pop(central, NM_LIST_PARTIAL + swept);
-  if (span) return span;
-  if (!nm_sweep_is_done(heap)) {
-    for (unsigned budget = SWEEP_BUDGET_SPANS; budget > 0; budget--) {
-      span = nm_central_take_unswept(heap, span_class);
-      if (!span) break;
-      (void)nm_sweep_span(heap, span, true);
-      if (!span_is_full(span)) return span;
-      nm_central_put(heap, span);
-    }
+static unsigned list_of(const nonmoving_heap *heap, const nm_span *span) {
+  if (span_is_full(span)) return NM_LIST_FULL + parity(span->sweepgen);
+  unsigned emptiness = 0; // in quarters
+  if (heap->config.fullest_first)
+    emptiness = NM_FULLNESS - 1 - span->live_count * NM_FULLNESS / nm_span_objects(span);
+  return NM_LIST_PARTIAL + 2 * emptiness + parity(span->sweepgen);
+}
+
+// Sweep up to the budget of a class's spans. Returns the first with a free slot, unless `all`.
+static nm_span *sweep_class(nonmoving_heap *heap, unsigned span_class, bool all) {
+  for (unsigned budget = SWEEP_BUDGET_SPANS; budget > 0 && !nm_sweep_is_done(heap); budget--) {
+    nm_span *const span = nm_central_take_unswept(heap, span_class);
+    if (!span) break;
+    const bool stays = nm_sweep_span(heap, span, !all);
+    const bool taken = stays && !all && !span_is_full(span);
+    if (stays && !taken) nm_central_put(heap, span);
+    nm_sweep_count(heap);
+    if (taken) return span;
   }
+  return NULL;
+}
+
+nm_span *nm_central_take(nonmoving_heap *heap, nm_thread *thread, unsigned span_class) {
+  // To choose the fullest, how full they are must be known.
+  if (heap->config.fullest_first) (void)sweep_class(heap, span_class, true);
+  nm_span *span = nm_central_take_swept(heap, span_class);
+  if (!span) span = sweep_class(heap, span_class, false);
+  if (span) return span;
   return nm_span_alloc(heap, thread, span_class, nm_classes[span_class >> 1].pages);
 }
 
 void nm_central_put(nonmoving_heap *heap, nm_span *span) {
   nm_central *const central = &heap->centrals[span->span_class];
-  const unsigned kind = span_is_full(span) ? NM_LIST_FULL : NM_LIST_PARTIAL;
-  const unsigned list = kind + parity(span->sweepgen);
+  const unsigned list = list_of(heap, span);
   hs_mutex_lock(&central->lock);
   list_push(central, list, span);
   hs_mutex_unlock(&central->lock);
 }
 
 nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned span_class) {
+  return pop(heap, &heap->centrals[span_class], false, NM_LISTS);
+}
+
+nm_span *nm_central_take_swept(nonmoving_heap *heap, unsigned span_class) {
+  return pop(heap, &heap->centrals[span_class], true, NM_LIST_FULL);
+}
+
+size_t nm_central_partial_count(nonmoving_heap *heap, unsigned span_class) {
   nm_central *const central = &heap->centrals[span_class];
-  const unsigned unswept = 1 - swept_index(heap);
-  nm_span *const span = pop(central, NM_LIST_PARTIAL + unswept);
-  return span ? span : pop(central, NM_LIST_FULL + unswept);
+  size_t count = 0;
+  hs_mutex_lock(&central->lock);
+  for (unsigned list = swept_index(heap); list < NM_LIST_FULL; list += 2)
+    count += central->counts[list];
+  hs_mutex_unlock(&central->lock);
+  return count;
 }
 
 bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span, unsigned span_class) {

@@ -16,7 +16,17 @@
 static const size_t GREY_RETAINED_BYTES = 1 << 20;
 // A delay of a mutator that is not worth an event.
 static const uint64_t STALL_LOGGED_NS = 1000;
-enum { SWEEP_BATCH_SPANS = 10 }; // of the background sweep, between looks at other work (Go: 10)
+// The background sweep waits first: threads that allocate sweep what they need, and then reuse an empty
+// span without the page heap. After that so many spans at a time, some 5 % of a core.
+static const uint64_t SWEEP_DELAY_NS = 10 * 1000 * 1000, SWEEP_PAUSE_NS = 200 * 1000;
+enum { SWEEP_BATCH_SPANS = 100 };
+// A cycle with no more to scan than this is run by the thread that finds it due, if it is the only one:
+// that takes less time than waking the collector, and no other thread has to answer.
+enum { SMALL_CYCLE_BYTES = 32 << 10 };
+// How far threads may allocate beyond the goal before they wait for the collector, percent of the goal;
+// and how long they wait at a time.
+enum { OVERSHOOT_PERCENT = 25 };
+static const uint64_t OVERSHOOT_WAIT_NS = 200 * 1000;
 
 static bool is_concurrent(const nonmoving_heap *heap) {
   return heap->config.gc == HEAP_GC_CONCURRENT;
@@ -122,6 +132,14 @@ static double utilisation(const nonmoving_heap *heap, const nm_cycle_trace *cycl
   return available > 0 ? hs_min_double((double)cpu_ns / available, 1.0) : 0;
 }
 
+void nm_cycle_set_due(nonmoving_heap *heap) {
+  const uint64_t goal = hs_pacer_goal(&heap->pacer);
+  const uint64_t slack = heap->pacer.memory_limited ? 0 : goal / 100 * OVERSHOOT_PERCENT;
+  const uint64_t most = goal > UINT64_MAX - slack ? UINT64_MAX : goal + slack;
+  hs_store_relaxed(&heap->due_bytes, is_concurrent(heap) ? hs_pacer_trigger(&heap->pacer) : goal);
+  hs_store_relaxed(&heap->overshoot_bytes, most);
+}
+
 // Where goals come from: what was marked, and how the pace went.
 static void set_goals(nonmoving_heap *heap, const nm_cycle_trace *course) {
   const hs_marking *const marking = &heap->marking;
@@ -145,13 +163,30 @@ static void set_goals(nonmoving_heap *heap, const nm_cycle_trace *course) {
   hs_pacer_end_cycle(&heap->pacer, &cycle);
   hs_pacer_commit(&heap->pacer, marked, false, &memory);
   hs_store_relaxed(&heap->live_bytes, marked);
-  const uint64_t due =
-      is_concurrent(heap) ? hs_pacer_trigger(&heap->pacer) : hs_pacer_goal(&heap->pacer);
-  hs_store_relaxed(&heap->due_bytes, due);
+  hs_store_relaxed(&heap->cycles_are_small, cycle.scanned_bytes <= SMALL_CYCLE_BYTES);
+  nm_cycle_set_due(heap);
   nm_scavenge_note_cycle(heap, old_goal, hs_pacer_goal(&heap->pacer));
-  const double ratio = hs_pacer_sweep_ratio(hs_load_relaxed(&heap->counts.in_use), marked, due);
+  const double ratio = hs_pacer_sweep_ratio(hs_load_relaxed(&heap->counts.in_use), marked,
+                                            hs_load_relaxed(&heap->due_bytes));
   hs_store_relaxed(&heap->sweep_basis, marked);
   hs_store_relaxed(&heap->sweep_ratio, (uint64_t)(ratio * NM_SWEEP_RATIO_ONE));
+}
+
+// Whether self alone has been in the heap since `left_count` threads had left it: then everything
+// that is allocated after a collection was reachable when it was marked. Stopped, or self holds it still.
+static bool is_alone(nonmoving_heap *heap, const nm_thread *self, uint64_t left_count) {
+  hs_mutex_lock(&heap->world.lock);
+  const bool alone =
+      self && heap->world.thread_count == 1 && heap->world.departures_count == left_count;
+  hs_mutex_unlock(&heap->world.lock);
+  return alone;
+}
+
+static uint64_t departures_count(nonmoving_heap *heap) {
+  hs_mutex_lock(&heap->world.lock);
+  const uint64_t count = heap->world.departures_count;
+  hs_mutex_unlock(&heap->world.lock);
+  return count;
 }
 
 // From finding everything reachable to having every thread allocate for the next cycle.
@@ -159,6 +194,7 @@ static void collect(nonmoving_heap *heap, nm_thread *self, nm_reason reason,
                     nm_cycle_trace *cycle) {
   const bool releases = reason == NM_REASON_RELEASE || reason == NM_REASON_FAILED;
   heap->flush_pages = releases || verifies(heap);
+  const uint64_t left_count = departures_count(heap);
   begin_mark(heap);
   mark(heap, self, cycle);
   // To be verified, the heap must not change between the turn and the look at it.
@@ -174,10 +210,13 @@ static void collect(nonmoving_heap *heap, nm_thread *self, nm_reason reason,
     hs_store_relaxed(&heap->log_bytes, (uint64_t)hs_event_log_bytes(&heap->log));
   if (releases) finish_sweep(heap, self, false); // its time is in the stop, or asked for
   if (releases || hs_grey_pool_bytes(&heap->marking.pool) > GREY_RETAINED_BYTES)
-    hs_grey_pool_trim(&heap->marking.pool);
-  if (releases) nm_scavenge_all(heap);
+    hs_grey_pool_shrink(&heap->marking.pool);
+  if (releases) {
+    nm_scavenge_all(heap);
+    (void)nm_hollow_release(heap);
+  }
   if (verifies(heap)) {
-    const bool exact = !is_concurrent(heap) || (self && heap->world.thread_count == 1);
+    const bool exact = !is_concurrent(heap) || is_alone(heap, self, left_count);
     HS_REQUIRE(nm_verify_stw(heap, exact), "the heap is corrupt after a collection");
   }
   if (stops) hs_world_start(&heap->world);
@@ -207,32 +246,76 @@ void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
   hs_world_leave_collector(&heap->world);
   if (reason == NM_REASON_FAILED && is_concurrent(heap))
     hs_event_log_add(&heap->log, HS_EVENT_STALL, id_of(self), asked_ns, hs_os_now_ns(), 0);
-  if (self) hs_background_wake(&heap->collector); // it sweeps what is left
-  if (heap->config.scavenge) hs_background_wake(&heap->scavenger);
+  hs_add_acq_rel(&heap->cycle_epoch, 1u); // pairs: wait_for_collector
+  hs_os_futex_wake(&heap->cycle_epoch, UINT32_MAX);
+  if (self && !hs_load_acquire(&heap->collector_dozes)) // pairs: nm_cycle_background
+    hs_background_wake(&heap->collector);               // it sweeps what is left
+  if (heap->config.scavenge && nm_scavenge_is_due(heap)) hs_background_wake(&heap->scavenger);
 }
 
 // ---- who runs it --------------------------------------------------------------------------------
 
-void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
-  if (hs_marking_is_on(&heap->marking)) {
-    const double ratio = hs_pacer_assist_ratio(&heap->pacer);
-    if (hs_limiter_limiting(&heap->limiter)) return; // the program gets half of the time, at least
-    const bool urgent = hs_load_relaxed(&heap->live_bytes) > hs_pacer_goal(&heap->pacer);
-    hs_marking_assist(&heap->marking, &thread->hot.base, (uint64_t)(ratio * (double)bytes), urgent);
-    return;
-  }
-  if (!nm_cycle_is_due(heap)) return;
-  if (!is_concurrent(heap)) {
+static void log_stall(nonmoving_heap *heap, const nm_thread *thread, uint64_t begin_ns,
+                      size_t bytes) {
+  const uint64_t end_ns = hs_os_now_ns();
+  if (end_ns - begin_ns < STALL_LOGGED_NS) return;
+  hs_event_log_add(&heap->log, HS_EVENT_STALL, id_of(thread), begin_ns, end_ns, bytes);
+}
+
+// The heap has outgrown its goal by far, because the collector's thread gets no core or another thread
+// does not answer. Give it time: a bounded delay for each span, in which the collector may act for us.
+static void wait_for_collector(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
+  const uint32_t epoch = hs_load_acquire(&heap->cycle_epoch); // pairs: nm_cycle_run
+  const uint64_t begin_ns = hs_os_now_ns();
+  hs_blocking_begin(&thread->hot.base);
+  (void)hs_os_futex_wait(&heap->cycle_epoch, epoch, OVERSHOOT_WAIT_NS);
+  hs_blocking_end(&thread->hot.base);
+  log_stall(heap, thread, begin_ns, bytes);
+}
+
+static void start_concurrent(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
+  if (hs_load_relaxed(&heap->cycles_are_small) && hs_load_relaxed(&heap->threads_count) == 1 &&
+      !hs_mutex_is_held(&heap->world.collector)) {
+    const uint64_t begin_ns = hs_os_now_ns();
     nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
+    log_stall(heap, thread, begin_ns, bytes);
   } else if (hs_load_relaxed(&heap->collector_wanted) == 0 &&
              hs_exchange_acq_rel(&heap->collector_wanted, 1u) == 0) {
     hs_background_wake(&heap->collector);
   }
 }
 
+void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
+  if (!nm_cycle_is_due(heap)) return; // a cycle under way is due, too
+  if (!is_concurrent(heap)) {
+    nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
+    return;
+  }
+  if (!hs_marking_is_on(&heap->marking))
+    start_concurrent(heap, thread, bytes);
+  else if (hs_limiter_limiting(&heap->limiter))
+    return; // the program gets half of the time, at least
+  else {
+    const bool urgent = hs_load_relaxed(&heap->live_bytes) > hs_pacer_goal(&heap->pacer);
+    const double owed = hs_pacer_assist_ratio(&heap->pacer) * (double)bytes;
+    hs_marking_assist(&heap->marking, &thread->hot.base, (uint64_t)owed, urgent);
+  }
+  if (hs_load_relaxed(&heap->live_bytes) > hs_load_relaxed(&heap->overshoot_bytes))
+    wait_for_collector(heap, thread, bytes);
+}
+
 uint64_t nm_cycle_background(void *context) {
   nonmoving_heap *const heap = context;
+  hs_store_relaxed(&heap->collector_dozes, false);
   if (is_concurrent(heap) && nm_cycle_is_due(heap)) nm_cycle_run(heap, NULL, NM_REASON_TRIGGER);
   hs_store_relaxed(&heap->collector_wanted, 0u);
-  return nm_sweep_some(heap, SWEEP_BATCH_SPANS) ? 0 : HS_BACKGROUND_IDLE;
+  if (nm_sweep_is_done(heap)) return HS_BACKGROUND_IDLE;
+  hs_store_release(&heap->collector_dozes, true); // pairs: nm_cycle_run
+  const uint32_t sweepgen = hs_load_relaxed(&heap->sweepgen);
+  if (sweepgen != heap->background_sweepgen) {
+    heap->background_sweepgen = sweepgen;
+    return SWEEP_DELAY_NS;
+  }
+  (void)nm_sweep_some(heap, SWEEP_BATCH_SPANS);
+  return SWEEP_PAUSE_NS;
 }

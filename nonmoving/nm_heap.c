@@ -30,9 +30,7 @@ static void init_goals(nonmoving_heap *heap) {
   heap->created_ns = hs_os_now_ns();
   hs_limiter_init(&heap->limiter, heap->created_ns, heap->cores);
   hs_pacer_init(&heap->pacer, &heap->config, heap->cores);
-  hs_store_relaxed(&heap->due_bytes, heap->config.gc == HEAP_GC_STW
-                                         ? hs_pacer_goal(&heap->pacer)
-                                         : hs_pacer_trigger(&heap->pacer));
+  nm_cycle_set_due(heap);
   nm_scavenge_init(heap);
 }
 
@@ -53,7 +51,8 @@ heap_status nonmoving_create(const heap_config *config, nonmoving_heap **out) {
   heap->magic = NM_HEAP_MAGIC;
   hs_marking_init(&heap->marking, &heap->world, heap, &nm_marking_ops,
                   hs_pacer_workers(config, heap->cores) - 1);
-  if (hs_background_start(&heap->collector, "nm-collector", nm_cycle_background, heap) != 0)
+  if (!hs_grey_pool_prime(&heap->marking.pool) ||
+      hs_background_start(&heap->collector, "nm-collector", nm_cycle_background, heap) != 0)
     goto release_layout;
   if (config->scavenge &&
       hs_background_start(&heap->scavenger, "nm-scavenger", nm_scavenge_background, heap) != 0)
@@ -77,10 +76,11 @@ unmap_heap:
 void nonmoving_destroy(nonmoving_heap *heap) {
   if (!heap) return;
   heap_check(heap);
-  hs_world_destroy(&heap->world); // every thread must have left
-  hs_background_stop(&heap->collector);
+  hs_world_require_empty(&heap->world);
+  hs_background_stop(&heap->collector); // it may be in the middle of a cycle
   hs_background_stop(&heap->scavenger);
   hs_marking_destroy(&heap->marking);
+  hs_world_destroy(&heap->world);
   heap->magic = 0;
   hs_meta_destroy(&heap->meta);
   nm_layout_release(heap);
@@ -102,6 +102,7 @@ heap_status nonmoving_thread_enter(nonmoving_heap *heap, nonmoving_thread **out)
   thread->next_free = NULL;
   thread->hot.ref_flag_bias =
       (uintptr_t)heap->ref_flags - heap->base / sizeof(heap_ref) / 64 * sizeof(uint64_t);
+  hs_add_relaxed(&heap->threads_count, 1u);
   hs_thread_attach(&heap->world, &thread->hot.base);
   *out = &thread->hot;
   return HEAP_OK;
@@ -113,6 +114,7 @@ void nonmoving_thread_leave(nonmoving_thread *hot) {
   hs_poll(&hot->base);
   nm_cache_flush(heap, thread, true);
   hs_thread_detach(&hot->base);
+  hs_sub_relaxed(&heap->threads_count, 1u);
   hs_mutex_lock(&heap->lock);
   thread->next_free = heap->thread_free;
   heap->thread_free = thread;

@@ -73,11 +73,18 @@ typedef struct nm_list {
 } nm_list;
 
 // The spans of one class that no thread holds. Of each pair of lists one is swept and the other is
-// not, by the parity of sweepgen / 2; they change roles when a cycle adds 2 to it.
-enum { NM_LIST_PARTIAL = 0, NM_LIST_FULL = 2, NM_LISTS = 4 };
+// not, by the parity of sweepgen / 2; they change roles when a cycle adds 2 to it. Partial spans have a
+// pair for each quarter that they are full, fullest first, in the variant fullest_first; else one pair.
+enum {
+  NM_FULLNESS = 4,
+  NM_LIST_PARTIAL = 0,
+  NM_LIST_FULL = 2 * NM_FULLNESS,
+  NM_LISTS = NM_LIST_FULL + 2,
+};
 typedef struct nm_central {
   hs_mutex lock;
   nm_list lists[NM_LISTS];             // [lock]
+  size_t counts[NM_LISTS];             // [lock] their lengths
   uint64_t mallocs_count, frees_count; // [lock] objects, cumulative
 } nm_central;
 
@@ -122,6 +129,7 @@ typedef enum nm_table_id {
   NM_TABLE_MARKED,    // 1 bit per page: first page of a span with a mark of the last cycle
   NM_TABLE_ZEROED,    // uint64_t per arena: pages from here on were never handed out
   NM_TABLE_PINS,      // uintptr_t
+  NM_TABLE_HOLLOW,    // 1 bit per OS page: given back inside a span in use
   NM_TABLE_SUMMARIES, // first of NM_LEVELS
   NM_TABLE_COUNT = NM_TABLE_SUMMARIES + NM_LEVELS
 } nm_table_id;
@@ -152,6 +160,7 @@ struct nonmoving_heap {
   nm_page_entry *entries;
   uint64_t *bits, *in_use, *zeroed;
   _Atomic(uint64_t) *marked; // written by markers
+  _Atomic(uint64_t) *hollow; // written by holders of spans
   // Words are written by the thread that holds their span, and read by others that check an object.
   _Atomic(uint64_t) *ref_flags;
   nm_span *span_structs;
@@ -175,6 +184,7 @@ struct nonmoving_heap {
   _Atomic(uint64_t) large_mallocs_bytes, large_frees_bytes; // [atomic] cumulative, rounded to pages
   _Atomic(uint64_t) tiny_count;     // [atomic] second halves of tiny blocks, of flushed threads
   _Atomic(uint64_t) live_bytes;     // [atomic] surviving the last cycle, or handed to threads since
+  _Atomic(uint64_t) hollow_pages;   // [atomic] bits of `hollow`
   _Atomic(uint64_t) black_bytes;    // [atomic] of those, slots marked by their threads (I-nm-11)
   _Atomic(uint64_t) due_bytes;      // [atomic] live_bytes at which the next cycle starts
   _Atomic(uint32_t) sweepgen;       // [atomic] written under lock, by the collector
@@ -192,6 +202,12 @@ struct nonmoving_heap {
   hs_pacer pacer;
   hs_marking marking;
   hs_background collector;            // [const] after create: cycles, and the rest of the sweep
+  uint32_t background_sweepgen;       // [collector thread] whose sweep it has waited for
+  _Atomic(bool) collector_dozes;      // [atomic] it will look again by itself
+  _Atomic(bool) cycles_are_small;     // [atomic] the last one had next to nothing to scan
+  _Atomic(uint32_t) threads_count;    // [atomic] registered, or about to be
+  _Atomic(uint32_t) cycle_epoch;      // [atomic] futex: cycles completed
+  _Atomic(uint64_t) overshoot_bytes;  // [atomic] live_bytes beyond which threads wait
   _Atomic(uint32_t) collector_wanted; // [atomic] it was woken and has not started yet
   bool flush_pages;                   // [collector] the answer to C returns page caches too
   hs_meta meta;
@@ -296,6 +312,9 @@ void nm_central_put(nonmoving_heap *heap, nm_span *span);
 // Take any unswept span of the class, or this one if it is still unswept; NULL if there is none.
 nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned span_class);
 bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span, unsigned span_class);
+// A swept span with a free slot, or NULL; how many there are.
+nm_span *nm_central_take_swept(nonmoving_heap *heap, unsigned span_class);
+size_t nm_central_partial_count(nonmoving_heap *heap, unsigned span_class);
 void nm_central_count(nm_central *central, uint64_t mallocs, uint64_t frees);
 
 // ---- nm_cache.c ---------------------------------------------------------------------------------
@@ -322,6 +341,9 @@ size_t nm_object_ref_count(const nonmoving_heap *heap, const nm_span *span, uint
 // ---- nm_sweep.c ---------------------------------------------------------------------------------
 // Sweep a held unswept span. False: it was empty and has been freed (never when keep is set).
 bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep);
+// To be called for each span so swept once it is on its list, free, or held by a thread: when the count of
+// unswept spans is 0, the background sweep is done with all of them.
+void nm_sweep_count(nonmoving_heap *heap);
 uint64_t
 nm_sweep_all(nonmoving_heap *heap); // returns the number of spans swept here; waits for others
 // Sweep up to `spans` spans of any class; false when none is left to take.
@@ -340,6 +362,8 @@ typedef enum nm_reason {
   NM_REASON_FAILED,  // an allocation could not be met
 } nm_reason;
 void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason);
+// Publish what the pacer committed to.
+void nm_cycle_set_due(nonmoving_heap *heap);
 // A thread wants `bytes`: starts a cycle when due, pays for one under way. Safepoint in gc=stw.
 void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes);
 uint64_t nm_cycle_background(void *heap); // hs_background_fn
@@ -373,6 +397,18 @@ void nm_scavenge_note_cycle(nonmoving_heap *heap, uint64_t old_goal_bytes, uint6
 uint64_t nm_scavenge_background(void *heap); // hs_background_fn
 // A scavtrace line, if the heap is to print them: when all is swept, and after a forced release.
 void nm_scavenge_trace(nonmoving_heap *heap, bool forced);
+
+// More is retained than the goals allow.
+bool nm_scavenge_is_due(nonmoving_heap *heap);
+
+// ---- nm_hollow.c --------------------------------------------------------------------------------
+// Give back what no allocated slot of a partial span touches; returns bytes. No-op without the option.
+uint64_t nm_hollow_release(nonmoving_heap *heap);
+// Slots in [start, limit) are about to be handed out by the holder of their span.
+void nm_hollow_fill(nonmoving_heap *heap, uintptr_t start, uintptr_t limit);
+static inline uint64_t nm_hollow_bytes(const nonmoving_heap *heap) {
+  return hs_load_relaxed(&heap->hollow_pages) * hs_os_page_bytes();
+}
 
 // ---- nm_stats.c, nm_map.c, nm_verify.c ----------------------------------------------------------
 void nm_stats_fill_stw(nonmoving_heap *heap, heap_stats *out);

@@ -31,6 +31,8 @@ static size_t table_bytes(unsigned id, size_t range_bytes) {
     return pages / 8;
   case NM_TABLE_ZEROED:
     return range_bytes / NM_ARENA_BYTES * sizeof(uint64_t);
+  case NM_TABLE_HOLLOW:
+    return range_bytes / hs_os_page_bytes() / 8;
   case NM_TABLE_PINS:
     return NM_PIN_CAPACITY * sizeof(uintptr_t);
   default:
@@ -95,6 +97,7 @@ static void set_views(nonmoving_heap *heap) {
   heap->in_use = table_base(heap, NM_TABLE_IN_USE);
   heap->marked = table_base(heap, NM_TABLE_MARKED);
   heap->zeroed = table_base(heap, NM_TABLE_ZEROED);
+  heap->hollow = table_base(heap, NM_TABLE_HOLLOW);
   heap->pins = table_base(heap, NM_TABLE_PINS);
   nm_sum *levels[NM_LEVELS];
   for (unsigned l = 0; l < NM_LEVELS; l++)

@@ -98,8 +98,11 @@ static bool claim_never_used_locked(nonmoving_heap *heap, size_t first, size_t n
 static void balance_locked(nonmoving_heap *heap, size_t scavenged, size_t growth) {
   const uint64_t limit = (uint64_t)heap->config.memory_limit_bytes;
   const uint64_t backed = backed_bytes(heap), goal = hs_load_relaxed(&heap->scavenge_goal);
-  const uint64_t footprint = limit > 0 ? backed + nm_metadata_bytes(heap) : 0;
-  const uint64_t over_limit = limit > 0 && footprint > limit ? footprint - limit : 0;
+  uint64_t over_limit = 0;
+  if (limit > 0 && !hs_limiter_limiting(&heap->limiter)) {
+    const uint64_t footprint = nonmoving_footprint(heap) + scavenged * sizeof(nm_page_entry);
+    over_limit = footprint > limit ? footprint - limit : 0;
+  }
   const uint64_t grown = (uint64_t)growth << NM_PAGE_SHIFT;
   const uint64_t before = backed - ((uint64_t)scavenged << NM_PAGE_SHIFT);
   uint64_t over_goal = 0;

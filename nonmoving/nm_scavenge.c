@@ -29,34 +29,61 @@ static nm_scav_rule rule_for(const nonmoving_heap *heap, nm_scav_mode mode) {
   return (nm_scav_rule){.mode = mode, .align = (unsigned)align, .huge_page = huge_page};
 }
 
+static bool purge(nonmoving_heap *heap, size_t first, size_t n) {
+  const hs_os_purge_mode mode = heap->config.release_free ? HS_OS_PURGE_FREE : HS_OS_PURGE_DONTNEED;
+  return hs_os_purge((void *)nm_page_address(heap, first), n << NM_PAGE_SHIFT, mode) == 0;
+}
+
 // ---- huge pages ---------------------------------------------------------------------------------
 
-static void advise_chunk(nonmoving_heap *heap, size_t chunk, bool huge) {
+// Whether a run is whole huge pages.
+static bool is_whole(size_t first, size_t n) {
+  return ((first | n) & (HUGE_PAGE_BYTES / NM_PAGE_BYTES - 1)) == 0;
+}
+
+static void advise_chunk_locked(nonmoving_heap *heap, size_t chunk, bool huge) {
   nm_scav_chunk *const scav = &heap->pages.scav.chunks[chunk];
   if (scav->small_pages != huge) return;
   scav->small_pages = !huge;
   hs_os_huge_pages((void *)nm_page_address(heap, chunk * NM_CHUNK_PAGES), NM_CHUNK_BYTES, huge);
 }
 
-// Before part of a huge page is returned: the kernel's collapsing thread would fill it up again.
+// A huge page that was touched anywhere brought memory to all of its pages, released ones too. Return that
+// again, and let it not come back where a used page shares a huge page with a released one.
+static void settle_chunk_locked(nonmoving_heap *heap, size_t chunk) {
+  const uint64_t *const bits = heap->pages.chunks[chunk].scavenged;
+  for (unsigned start = 0, end; start < NM_CHUNK_PAGES; start = end) {
+    const bool released = nm_bit_is_set(bits, start);
+    for (end = start + 1; end < NM_CHUNK_PAGES && nm_bit_is_set(bits, end) == released;) end++;
+    if (!released) continue;
+    if (!is_whole(start, end - start)) advise_chunk_locked(heap, chunk, false);
+    (void)purge(heap, chunk * NM_CHUNK_PAGES + start, end - start); // counts as released already
+  }
+}
+
+// Before a run is returned: were it part of a huge page, the kernel would fill it up again.
 static void note_release_locked(nonmoving_heap *heap, size_t first, size_t n) {
-  const size_t huge_page = HUGE_PAGE_BYTES / NM_PAGE_BYTES;
-  if (!heap->config.huge_pages || ((first | n) & (huge_page - 1)) == 0) return;
-  advise_chunk(heap, first / NM_CHUNK_PAGES, false);
+  const size_t chunk = first / NM_CHUNK_PAGES;
+  if (!heap->config.huge_pages || is_whole(first, n)) return;
+  if (heap->pages.scav.chunks[chunk].small_pages) return;
+  advise_chunk_locked(heap, chunk, false);
+  settle_chunk_locked(heap, chunk);
 }
 
 void nm_scavenge_note_use_locked(nonmoving_heap *heap, size_t first, size_t n) {
   if (!heap->config.huge_pages) return;
   for (size_t c = first / NM_CHUNK_PAGES; c <= (first + n - 1) / NM_CHUNK_PAGES; c++)
-    if (heap->pages.scav.chunks[c].in_use >= NM_DENSE_PAGES) advise_chunk(heap, c, true);
+    if (heap->pages.scav.chunks[c].in_use >= NM_DENSE_PAGES) advise_chunk_locked(heap, c, true);
+}
+
+// Make released memory what it counts as, throughout the heap.
+static void settle_huge_pages_locked(nonmoving_heap *heap) {
+  if (!heap->config.huge_pages) return;
+  for (size_t c = 0; c < heap->pages.chunk_end; c++)
+    if (!heap->pages.scav.chunks[c].small_pages) settle_chunk_locked(heap, c);
 }
 
 // ---- pieces -------------------------------------------------------------------------------------
-
-static bool purge(nonmoving_heap *heap, size_t first, size_t n) {
-  const hs_os_purge_mode mode = heap->config.release_free ? HS_OS_PURGE_FREE : HS_OS_PURGE_DONTNEED;
-  return hs_os_purge((void *)nm_page_address(heap, first), n << NM_PAGE_SHIFT, mode) == 0;
-}
 
 typedef enum lock_use { KEEP_LOCK, DROP_LOCK } lock_use;
 
@@ -110,6 +137,7 @@ size_t nm_scavenge_pages_locked(nonmoving_heap *heap, size_t page_count) {
 void nm_scavenge_assist_locked(nonmoving_heap *heap, size_t page_count, nm_scav_mode mode) {
   const uint64_t begin_ns = hs_os_now_ns();
   const size_t released = release_eagerly_locked(heap, mode, page_count, DROP_LOCK);
+  hs_limiter_add_assist(&heap->limiter, hs_os_now_ns() - begin_ns);
   log_release(heap, begin_ns, (uint64_t)released << NM_PAGE_SHIFT);
 }
 
@@ -118,9 +146,11 @@ uint64_t nm_scavenge_all(nonmoving_heap *heap) {
   hs_mutex_lock(&heap->scavenge_lock); // a piece the background thread has taken comes back first
   hs_mutex_lock(&heap->lock);
   const uint64_t bytes = (uint64_t)nm_scavenge_pages_locked(heap, SIZE_MAX) << NM_PAGE_SHIFT;
+  settle_huge_pages_locked(heap);
   hs_mutex_unlock(&heap->lock);
   hs_mutex_unlock(&heap->scavenge_lock);
   log_release(heap, begin_ns, bytes);
+  nm_scavenge_trace(heap, true);
   return bytes;
 }
 
@@ -168,6 +198,8 @@ static bool retains_little(void *context) {
   return backed_bytes(heap) <= hs_load_relaxed(&heap->scavenge_goal) &&
          (ceiling == UINT64_MAX || nonmoving_footprint(heap) <= ceiling);
 }
+
+bool nm_scavenge_is_due(nonmoving_heap *heap) { return !retains_little(heap); }
 
 static uint64_t release_unit(void *context, uint64_t unit_bytes, uint64_t *took_ns) {
   nonmoving_heap *const heap = context;

@@ -115,6 +115,9 @@ nm_span *nm_span_alloc(nonmoving_heap *heap, nm_thread *thread, unsigned span_cl
 
 void nm_span_free(nonmoving_heap *heap, nm_span *span) {
   HS_ASSERT(hs_load_relaxed(&span->home) == 0);
+  // Its pages go back as having memory: an overestimate until they are released or used.
+  if (hs_load_relaxed(&heap->hollow_pages) > 0)
+    nm_hollow_fill(heap, nm_span_base(heap, span), nm_span_base(heap, span) + nm_span_bytes(span));
   hs_mutex_lock(&heap->lock);
   const size_t first = span->first_page, count = span->page_count;
   memset(&heap->entries[first], 0, count * sizeof(nm_page_entry));

@@ -23,7 +23,7 @@ uint64_t nm_metadata_bytes(nonmoving_heap *heap) {
 uint64_t nonmoving_footprint(nonmoving_heap *heap) {
   return ((hs_load_relaxed(&heap->counts.in_use) + hs_load_relaxed(&heap->counts.free))
           << NM_PAGE_SHIFT) +
-         nm_metadata_bytes(heap);
+         nm_metadata_bytes(heap) - nm_hollow_bytes(heap);
 }
 
 typedef struct object_totals {
@@ -58,6 +58,8 @@ static void set_memory_locked(nonmoving_heap *heap, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_heap_released_bytes, released << NM_PAGE_SHIFT);
   heap_stats_set(out, HEAP_STAT_heap_inuse_bytes, in_use << NM_PAGE_SHIFT);
   heap_stats_set(out, HEAP_STAT_metadata_bytes, nm_metadata_bytes(heap));
+  if (heap->config.subpage_release)
+    heap_stats_set(out, HEAP_STAT_hollow_bytes, nm_hollow_bytes(heap));
   heap_stats_set(out, HEAP_STAT_handle_table_bytes, 0);
   heap_stats_set(out, HEAP_STAT_scavenged_bytes, hs_load_relaxed(&heap->scavenged_bytes));
   nm_pageheap_note_peak_locked(heap);

@@ -11,8 +11,10 @@
 // it leaves, later ones do.
 enum { PROPORTIONAL_SPANS = 32 };
 
+// To those who only ask whether to help, a hint: every span is guarded by its lock. The collector, which
+// marks next, must see what other threads swept.
 bool nm_sweep_is_done(const nonmoving_heap *heap) {
-  return hs_load_relaxed(&heap->unswept_count) == 0; // a hint: every span is guarded by its lock
+  return hs_load_acquire(&heap->unswept_count) == 0; // pairs: nm_sweep_count
 }
 
 // Overwrite or poison the slots that died, so that a stale reference shows.
@@ -64,10 +66,23 @@ bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
       hs_add_relaxed(&heap->large_frees_bytes, nm_span_bytes(span));
   }
   hs_add_relaxed(&heap->swept_pages, (uint64_t)span->page_count);
-  hs_sub_acq_rel(&heap->unswept_count, 1u); // pairs: nm_sweep_all
-  if (live > 0 || keep) return true;
-  nm_span_free(heap, span);
-  return false;
+  const bool stays = live > 0 || keep;
+  if (!stays) nm_span_free(heap, span);
+  return stays;
+}
+
+void nm_sweep_count(nonmoving_heap *heap) {
+  if (hs_sub_acq_rel(&heap->unswept_count, 1u) == 1) // pairs: nm_sweep_all
+    nm_scavenge_trace(heap, false);
+}
+
+// Sweep a held span and let it go; its pages, if they came free.
+static size_t sweep_away(nonmoving_heap *heap, nm_span *span) {
+  const size_t pages = span->page_count;
+  const bool stays = nm_sweep_span(heap, span, false);
+  if (stays) nm_central_put(heap, span);
+  nm_sweep_count(heap);
+  return stays ? 0 : pages;
 }
 
 // Sweep one span of the lowest class that has an unswept one; its pages, 0 when there is none.
@@ -80,7 +95,7 @@ static size_t sweep_one(nonmoving_heap *heap) {
       continue;
     }
     const size_t pages = span->page_count;
-    if (nm_sweep_span(heap, span, false)) nm_central_put(heap, span);
+    (void)sweep_away(heap, span);
     return pages;
   }
   return 0;
@@ -95,7 +110,7 @@ bool nm_sweep_some(nonmoving_heap *heap, unsigned spans) {
 uint64_t nm_sweep_all(nonmoving_heap *heap) {
   uint64_t swept = 0;
   // Spans that other threads took are swept when the count is 0: soon, because they wait for nothing.
-  for (; hs_load_acquire(&heap->unswept_count) > 0; hs_os_yield()) { // pairs: nm_sweep_span
+  for (; hs_load_acquire(&heap->unswept_count) > 0; hs_os_yield()) { // pairs: nm_sweep_count
     hs_store_relaxed(&heap->sweep_class, 0u);
     while (sweep_one(heap) > 0) swept++;
   }
@@ -157,11 +172,7 @@ void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages) {
     unsigned span_class;
     for (nm_span *span; (span = next_unmarked(heap, &page, end, &span_class)) != NULL;) {
       if (!nm_central_take_this_unswept(heap, span, span_class)) continue;
-      const size_t pages = span->page_count;
-      if (nm_sweep_span(heap, span, false))
-        nm_central_put(heap, span);
-      else
-        reclaimed += pages;
+      reclaimed += sweep_away(heap, span);
     }
   }
   if (reclaimed > npages) hs_add_relaxed(&heap->reclaim_credit, (uint64_t)(reclaimed - npages));

@@ -23,7 +23,7 @@ HS_PRINTF(1, 2) static bool report(const char *format, ...) {
 // ---- spans and pages ----------------------------------------------------------------------------
 
 typedef struct recount {
-  uint64_t used, free, released, spans, objects_bytes;
+  uint64_t used, free, released, hollow, spans, objects_bytes;
 } recount;
 
 static bool verify_span(nonmoving_heap *heap, const nm_span *span) {
@@ -53,6 +53,9 @@ static bool verify_span(nonmoving_heap *heap, const nm_span *span) {
 }
 
 static bool verify_pages(nonmoving_heap *heap, recount *count) {
+  const size_t os_pages = (nm_grown_pages(heap) << NM_PAGE_SHIFT) / hs_os_page_bytes();
+  for (size_t w = 0; w < hs_div_up(os_pages, 64); w++)
+    count->hollow += hs_popcount64(hs_load_relaxed(&heap->hollow[w]));
   const char *const violation = nm_pages_violation(&heap->pages);
   if (violation) return report("%s", violation);
   for (size_t page = 0; page < nm_grown_pages(heap); page++) {
@@ -106,6 +109,7 @@ static bool verify_counts(nonmoving_heap *heap, const recount *count) {
       {"pages in use", count->used, hs_load_relaxed(&heap->counts.in_use)},
       {"free pages", count->free, hs_load_relaxed(&heap->counts.free)},
       {"released pages", count->released, hs_load_relaxed(&heap->counts.released)},
+      {"hollow OS pages", count->hollow, hs_load_relaxed(&heap->hollow_pages)},
   };
   for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
     if (pairs[i].counted != pairs[i].kept)

@@ -89,22 +89,17 @@ static void test_no_map_is_said_clearly(void **state) {
   assert_int_equal(sum.pages, 0);
 }
 
-static void test_stops_are_logged(void **state) {
-  contract *c = *state;
-  const hs_event_log *log = heap_events(c->heap);
-  if (!log) contract_skip("the heap keeps no event log");
+// Three collections of a small list, by a thread of its own heap; the events of them are in order.
+static void collect_three_times(heap *h, heap_thread *t) {
+  const hs_event_log *log = heap_events(h);
   const uint64_t begin = hs_os_now_ns();
-  const uint64_t stops = log->durations[HS_EVENT_STOP].count;
   const size_t logged = log->count;
-  HEAP_FRAME(c->thread, f, 1);
-  assert_int_equal(contract_list_push(c->thread, &f[0], contract_count(1000), 1),
-                   contract_count(1000));
-  for (int i = 0; i < 3; i++) heap_collect(c->thread, HEAP_COLLECT_FULL);
-  contract_list_drop(c->thread, &f[0]);
-  HEAP_FRAME_END(c->thread, f);
+  HEAP_FRAME(t, f, 1);
+  assert_int_equal(contract_list_push(t, &f[0], contract_count(1000), 1), contract_count(1000));
+  for (int i = 0; i < 3; i++) heap_collect(t, HEAP_COLLECT_FULL);
+  contract_list_drop(t, &f[0]);
+  HEAP_FRAME_END(t, f);
   const uint64_t end = hs_os_now_ns();
-  assert_true(log->durations[HS_EVENT_STOP].count >= stops + 3);
-  assert_true(log->pauses.count >= log->durations[HS_EVENT_STOP].count);
   assert_true(log->count >= logged + 3 || log->dropped_count > 0);
   for (size_t i = logged; i < log->count; i++) {
     const hs_event *event = &log->events[i];
@@ -112,6 +107,52 @@ static void test_stops_are_logged(void **state) {
     assert_true(event->begin_ns >= begin && event->begin_ns <= event->end_ns);
     assert_true(event->end_ns <= end);
   }
+}
+
+// In both modes: how often a heap collects does not depend on how.
+static void test_cycles_are_logged(void **state) {
+  contract *c = *state;
+  if (!(HEAP_CAPS & HEAP_CAP_VERIFY)) contract_skip("a foreign collector tells of its stops only");
+  for (int64_t gc = HEAP_GC_STW; gc <= HEAP_GC_CONCURRENT; gc++) {
+    heap_config config = c->config;
+    config.gc = gc;
+    config.scavenge = 0; // what it does is logged by another thread, whenever
+    config.gogc_percent = -1;
+    heap *h;
+    heap_thread *t;
+    assert_int_equal(heap_create(&config, &h), HEAP_OK);
+    assert_int_equal(heap_thread_enter(h, &t), HEAP_OK);
+    const hs_event_log *log = heap_events(h);
+    if (log) {
+      const uint64_t cycles = log->durations[HS_EVENT_CYCLE].count;
+      collect_three_times(h, t);
+      assert_true(log->durations[HS_EVENT_CYCLE].count >= cycles + 3);
+    }
+    heap_thread_leave(t);
+    heap_destroy(h);
+    if (!log) contract_skip("the heap keeps no event log");
+  }
+}
+
+// Only in gc=stw does every collection stop the program.
+static void test_stops_are_logged(void **state) {
+  contract *c = *state;
+  heap_config config = c->config;
+  config.gc = HEAP_GC_STW;
+  heap *h;
+  heap_thread *t;
+  assert_int_equal(heap_create(&config, &h), HEAP_OK);
+  assert_int_equal(heap_thread_enter(h, &t), HEAP_OK);
+  const hs_event_log *log = heap_events(h);
+  if (log) {
+    const uint64_t stops = log->durations[HS_EVENT_STOP].count;
+    collect_three_times(h, t);
+    assert_true(log->durations[HS_EVENT_STOP].count >= stops + 3);
+    assert_true(log->pauses.count >= log->durations[HS_EVENT_STOP].count);
+  }
+  heap_thread_leave(t);
+  heap_destroy(h);
+  if (!log) contract_skip("the heap keeps no event log");
 }
 
 static void test_the_sampled_footprint_follows_the_heap(void **state) {
@@ -137,6 +178,7 @@ int contract_observe(void) {
       CONTRACT_TEST(test_verify_holds_at_every_stage_of_a_program),
       CONTRACT_TEST(test_the_map_accounts_for_every_object),
       CONTRACT_TEST(test_no_map_is_said_clearly),
+      CONTRACT_TEST(test_cycles_are_logged),
       CONTRACT_TEST(test_stops_are_logged),
       CONTRACT_TEST(test_the_sampled_footprint_follows_the_heap),
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// stress_<heap> [--seed N] [--steps N] [--threads N] [--limit BYTES] [--stress]
+// stress_<heap> [--seed N] [--steps N] [--threads N] [--limit BYTES] [--stress] [--stw]
 //               [--break-at STEP]
 // Random programs against a model heap. The seed is printed; --seed or HS_SEED gives it back (one
 // thread then does exactly the same again). Exit status 77: the heap cannot do what was asked.
@@ -64,7 +64,10 @@ int main(int argc, char **argv) {
   const uint32_t count = (uint32_t)option(argc, argv, "--threads", 1);
   config.limit_bytes = option(argc, argv, "--limit", 0);
   for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "--stress") == 0) config.stress = 1;
+    if (strcmp(argv[i], "--stress") == 0)
+      config.stress = 1;
+    else if (strcmp(argv[i], "--stw") == 0)
+      config.gc = HEAP_GC_STW;
   if ((config.limit_bytes > 0 && !(HEAP_CAPS & HEAP_CAP_LIMIT)) || count == 0 ||
       count > MAX_THREADS || (count > 1 && !(HEAP_CAPS & HEAP_CAP_THREADS))) {
     printf("skipped: %s cannot run this\n", HEAP_NAME);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "allocators/base/track.h"
 #include "allocators/heap.h"
 #include "allocators/runtime/config.h"
 #include "allocators/runtime/stats.h"
@@ -26,8 +27,21 @@ enum {
   MAX_CALLS = 20000, // far more than the program makes: the loop must end before
 };
 
-// Pages of address space of this process.
+#if defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = HS_TRACK_ASAN };
+#endif
+#else
+enum { SANITIZED = HS_TRACK_ASAN };
+#endif
+
+// Pages of address space of this process. Sanitizers map memory of their own for threads.
 static uint64_t mapped_pages(void) {
+  if (SANITIZED) return 0;
   unsigned long long pages = 0;
   FILE *const file = fopen("/proc/self/statm", "r");
   assert_non_null(file);
@@ -143,8 +157,11 @@ static bool run_with_fault(const heap_config *config, uint64_t n, bool persisten
   return failed;
 }
 
-static void run_every_fault(const heap_config *config, bool persistent, uint64_t step) {
-  run_with_fault(config, MAX_CALLS, false); // what libc maps once is mapped now
+static void run_every_fault_once(const heap_config *config, bool persistent, uint64_t step) {
+  heap *first; // what libc maps once, the stacks of threads among it, is mapped now
+  assert_int_equal(heap_create(config, &first), HEAP_OK);
+  heap_destroy(first);
+  run_with_fault(config, MAX_CALLS, false);
   uint64_t n = 1;
   while (run_with_fault(config, n, persistent)) {
     n += step;
@@ -152,6 +169,13 @@ static void run_every_fault(const heap_config *config, bool persistent, uint64_t
   }
   assert_true(n > 10); // start-up alone makes more calls
   print_message("%llu calls to the OS\n", (unsigned long long)n);
+}
+
+static void run_every_fault(const heap_config *config, bool persistent, uint64_t step) {
+  heap_config stopping = *config;
+  stopping.gc = HEAP_GC_STW;
+  run_every_fault_once(config, persistent, step);
+  run_every_fault_once(&stopping, persistent, step);
 }
 
 static void test_one_call_fails(void **state) {

@@ -14,16 +14,31 @@
 enum {
   MAX_CALLS = 10000,    // a script that makes more calls would be a loop
   SCRIPT_OBJECTS = 400, // of the growth script; enough for several chunks
+  COLLECT_EVERY = 100,  // of them
 };
 
-static heap_config config_with(bool scavenge) {
+static heap_config config_with(int64_t gc, bool scavenge) {
   heap_config config = hs_config_default();
+  config.gc = gc;
   config.scavenge = scavenge;
   return config;
 }
 
+// A heap whose OS calls are all made by the calling thread, so that the nth is the same one each time:
+// without a background thread. In gc=concurrent the script says when to collect.
+static nonmoving_thread *open_heap(int64_t gc, nonmoving_heap **heap) {
+  heap_config config = config_with(gc, false);
+  config.workers = 1;
+  if (gc == HEAP_GC_CONCURRENT) config.gogc_percent = -1;
+  nonmoving_thread *t;
+  assert_int_equal(nonmoving_create(&config, heap), HEAP_OK);
+  hs_background_stop(&(*heap)->collector);
+  assert_int_equal(nonmoving_thread_enter(*heap, &t), HEAP_OK);
+  return t;
+}
+
 static void check_start_up(bool persistent) {
-  const heap_config config = config_with(true);
+  const heap_config config = config_with(HEAP_GC_CONCURRENT, true);
   for (uint64_t nth = 1; nth < MAX_CALLS; nth++) {
     hs_os_fault_arm(HS_OS_FAULT_ALL, nth, persistent);
     nonmoving_heap *heap = NULL;
@@ -68,6 +83,7 @@ static void test_start_up_survives_lasting_failure(void **state) {
 static size_t grow(nonmoving_thread *t, heap_ref *root) {
   size_t failed = 0;
   for (size_t i = 0; i < SCRIPT_OBJECTS; i++) {
+    if (i % COLLECT_EVERY == COLLECT_EVERY - 1) nonmoving_collect(t, HEAP_COLLECT_FULL);
     const size_t bytes = i % 10 == 0 ? 400000 : i % 7 == 0 ? 9000 : 8 + i % 900;
     const heap_ref node = nonmoving_alloc(t, 1 + i % 3, bytes);
     if (heap_is_null(node)) {
@@ -81,12 +97,9 @@ static size_t grow(nonmoving_thread *t, heap_ref *root) {
 }
 
 // One run of the growth script with the nth call failing; false when there is no nth call.
-static bool run_growth(uint64_t nth, bool persistent, size_t *failures) {
-  const heap_config config = config_with(false);
+static bool run_growth(int64_t gc, uint64_t nth, bool persistent, size_t *failures) {
   nonmoving_heap *heap;
-  nonmoving_thread *t;
-  assert_int_equal(nonmoving_create(&config, &heap), HEAP_OK);
-  assert_int_equal(nonmoving_thread_enter(heap, &t), HEAP_OK);
+  nonmoving_thread *const t = open_heap(gc, &heap);
   heap_ref root[1];
   heap_frame frame;
   nonmoving_frame_push(t, &frame, root, 1);
@@ -110,11 +123,13 @@ static bool run_growth(uint64_t nth, bool persistent, size_t *failures) {
 }
 
 static void check_growth(bool persistent) {
-  size_t failures = 0;
-  uint64_t nth = 1;
-  while (run_growth(nth, persistent, &failures)) assert_true(++nth < MAX_CALLS);
-  assert_true(nth > 10); // several growths happened
-  if (persistent) assert_true(failures > 0);
+  for (int64_t gc = HEAP_GC_STW; gc <= HEAP_GC_CONCURRENT; gc++) {
+    size_t failures = 0;
+    uint64_t nth = 1;
+    while (run_growth(gc, nth, persistent, &failures)) assert_true(++nth < MAX_CALLS);
+    assert_true(nth > 8); // several growths happened
+    if (persistent) assert_true(failures > 0);
+  }
 }
 
 static void test_growth_survives_one_failure(void **state) {
@@ -128,13 +143,9 @@ static void test_growth_survives_lasting_failure(void **state) {
 }
 
 // Marking with no memory for the grey queues at all: it must still find everything.
-static void test_marking_needs_no_memory(void **state) {
-  (void)state;
-  const heap_config config = config_with(false);
+static void check_marking(int64_t gc) {
   nonmoving_heap *heap;
-  nonmoving_thread *t;
-  assert_int_equal(nonmoving_create(&config, &heap), HEAP_OK);
-  assert_int_equal(nonmoving_thread_enter(heap, &t), HEAP_OK);
+  nonmoving_thread *const t = open_heap(gc, &heap);
   heap_ref root[1];
   heap_frame frame;
   nonmoving_frame_push(t, &frame, root, 1);
@@ -145,20 +156,27 @@ static void test_marking_needs_no_memory(void **state) {
     nonmoving_store(t, root[0], i, node);
     nonmoving_store(t, node, 1, nonmoving_alloc(t, 1, 0));
   }
-  nonmoving_collect(t, HEAP_COLLECT_RELEASE); // gives the grey queues back
   for (uint64_t nth = 1; nth < 6; nth++) {
+    nonmoving_collect(t, HEAP_COLLECT_RELEASE);
+    hs_grey_pool_trim(&heap->marking.pool); // the block that a heap keeps, too
     hs_os_fault_arm(HS_OS_FAULT_ALL, nth, true);
     nonmoving_collect(t, HEAP_COLLECT_FULL);
+    assert_true(nth > 1 || hs_os_fault_calls() > 0); // a queue was refused
     hs_os_fault_disarm();
     heap_stats stats;
     nonmoving_stats_read(t, &stats);
     assert_int_equal(stats.value[HEAP_STAT_heap_objects_count], 801);
     assert_true(nonmoving_verify(t));
-    nonmoving_collect(t, HEAP_COLLECT_RELEASE);
   }
   nonmoving_frame_pop(t, &frame);
   nonmoving_thread_leave(t);
   nonmoving_destroy(heap);
+}
+
+static void test_marking_needs_no_memory(void **state) {
+  (void)state;
+  check_marking(HEAP_GC_STW);
+  check_marking(HEAP_GC_CONCURRENT);
 }
 
 int main(void) {

@@ -203,19 +203,23 @@ static void test_slots_of_the_dead_are_reused_before_the_heap_grows(void **state
   kit_free(&k);
 }
 
+// gc=stw: the thread that finds the cycle due has run it when its allocation returns.
 static void test_dead_spans_are_reclaimed_before_pages_are_taken(void **state) {
   (void)state;
-  kit k = kit_make(kit_config());
+  heap_config config = kit_config();
+  config.gc = HEAP_GC_STW;
+  kit k = kit_make(config);
+  kit_stop_background(&k);                                        // it would sweep
   for (size_t i = 0; i < 200000; i++) (void)kit_alloc(&k, 0, 64); // 12 MiB of garbage
   nm_cycle_run(k.heap, nm_thread_of(k.t), NM_REASON_TRIGGER);     // not due: nothing happens
   assert_int_equal(k.heap->cycle.cycles_count, 0);
-  hs_store_relaxed(&k.heap->goal_bytes, 0u); // due
+  hs_store_relaxed(&k.heap->due_bytes, 0u); // due
   (void)kit_alloc(&k, 0, 5000);
   assert_int_equal(k.heap->cycle.cycles_count, 1);
   assert_false(nm_sweep_is_done(k.heap)); // a chunk was reclaimed, not all
   const uint64_t backed =
       hs_load_relaxed(&k.heap->counts.in_use) + hs_load_relaxed(&k.heap->counts.free);
-  hs_store_relaxed(&k.heap->goal_bytes, UINT64_MAX);
+  hs_store_relaxed(&k.heap->due_bytes, UINT64_MAX);
   (void)kit_alloc(&k, 0, 6 << 20); // more than one chunk must come back
   assert_int_equal(hs_load_relaxed(&k.heap->counts.in_use) + hs_load_relaxed(&k.heap->counts.free),
                    backed);
@@ -226,12 +230,35 @@ static void test_collections_start_at_the_goal(void **state) {
   (void)state;
   heap_config config = kit_config();
   config.gogc_percent = 100;
+  config.gc = HEAP_GC_STW;
   kit k = kit_make(config);
   assert_int_equal(kit_stat(&k, HEAP_STAT_next_gc_bytes), 4 << 20);
   for (size_t i = 0; i < (64 << 20) / 16; i++) (void)kit_alloc(&k, 0, 16);
   const uint64_t cycles = kit_stat(&k, HEAP_STAT_cycles_count);
   assert_true(cycles >= 14 && cycles <= 16); // 64 MiB of garbage at 4 MiB each
   assert_true(kit_stat(&k, HEAP_STAT_heap_sys_bytes) <= 8 << 20);
+  kit_free(&k);
+}
+
+// gc=concurrent: short of the goal, so that marking ends before it is reached; and by another thread,
+// which is woken once.
+static void test_concurrent_collections_start_short_of_the_goal(void **state) {
+  (void)state;
+  heap_config config = kit_config();
+  config.gogc_percent = 100;
+  kit k = kit_make(config);
+  kit_stop_background(&k);
+  const uint64_t goal = kit_stat(&k, HEAP_STAT_next_gc_bytes);
+  const uint64_t due = hs_load_relaxed(&k.heap->due_bytes);
+  assert_int_equal(goal, 4 << 20);
+  assert_true(due < goal && due > goal / 2);
+  while (hs_load_relaxed(&k.heap->collector_wanted) == 0) (void)kit_alloc(&k, 0, 16);
+  const uint64_t live = hs_load_relaxed(&k.heap->live_bytes);
+  assert_true(live >= due && live < goal);
+  assert_int_equal(kit_stat(&k, HEAP_STAT_cycles_count), 0); // the allocation did not wait for it
+  nm_cycle_run(k.heap, nm_thread_of(k.t), NM_REASON_TRIGGER);
+  assert_int_equal(kit_stat(&k, HEAP_STAT_cycles_count), 1);
+  assert_true(hs_load_relaxed(&k.heap->live_bytes) < due);
   kit_free(&k);
 }
 
@@ -360,6 +387,7 @@ int main(void) {
       cmocka_unit_test(test_slots_of_the_dead_are_reused_before_the_heap_grows),
       cmocka_unit_test(test_dead_spans_are_reclaimed_before_pages_are_taken),
       cmocka_unit_test(test_collections_start_at_the_goal),
+      cmocka_unit_test(test_concurrent_collections_start_short_of_the_goal),
       cmocka_unit_test(test_weak_cells_die_with_their_target),
       cmocka_unit_test(test_pins_keep_alive_and_nest),
       cmocka_unit_test(test_the_limit_holds_and_garbage_does_not_count),

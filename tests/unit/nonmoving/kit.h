@@ -28,6 +28,9 @@ static inline kit kit_make(heap_config config) {
   return k;
 }
 
+// From here on no cycle is run and no span swept but by the test's threads.
+static inline void kit_stop_background(kit *k) { hs_background_stop(&k->heap->collector); }
+
 static inline void kit_free(kit *k) {
   assert_true(nonmoving_verify(k->t));
   nonmoving_thread_leave(k->t);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Bit arithmetic of one chunk. Vectors after Go's mpallocbits_test.go (inputs and expected
-// outputs only).
+// Bit arithmetic of one chunk, beyond the vectors taken from Go (README.md).
 #include "cm.h"
 
 #include <string.h>
@@ -8,62 +7,10 @@
 #include "allocators/base/rng.h"
 #include "nonmoving/nm_pagebits.h"
 
-static void test_find_run_in_a_word(void **state) {
-  (void)state;
-  for (unsigned n = 1; n <= 64; n++) {
-    assert_int_equal(nm_bits_find_run(~0ull, n), 0);
-    assert_int_equal(nm_bits_find_run(0, n), 64);
-  }
-  static const struct {
-    uint64_t word;
-    unsigned n, at;
-  } rows[] = {
-      {0xc000010001010000, 2, 62},  {0xc000010001030000, 2, 16}, {0xe000030001070000, 3, 16},
-      {0xffff03ff01070000, 16, 48}, {0xffff03ff0107ffff, 16, 0}, {0x0fff03ff01079fff, 16, 64},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-    assert_int_equal(nm_bits_find_run(rows[i].word, rows[i].n), rows[i].at);
-}
-
-static void test_ranges_set_exactly_their_bits(void **state) {
-  (void)state;
-  static const struct {
-    size_t start, count;
-  } rows[] = {{0, 1}, {7, 3}, {0, 64}, {31, 66}, {63, 2}, {64, 64}, {100, 412}, {511, 1}, {0, 512}};
-  for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
-    uint64_t words[NM_CHUNK_WORDS] = {0};
-    nm_bits_set_range(words, rows[r].start, rows[r].count);
-    for (size_t i = 0; i < NM_CHUNK_PAGES; i++)
-      assert_int_equal(words[i / 64] >> (i % 64) & 1,
-                       i >= rows[r].start && i < rows[r].start + rows[r].count);
-    assert_int_equal(nm_bits_popcount_range(words, 0, NM_CHUNK_PAGES), rows[r].count);
-    nm_bits_clear_range(words, rows[r].start, rows[r].count);
-    assert_int_equal(nm_bits_popcount_range(words, 0, NM_CHUNK_PAGES), 0);
-  }
-}
-
-static nm_sum summary_with_free(const size_t (*ranges)[2], size_t count) {
-  uint64_t used[NM_CHUNK_WORDS];
-  memset(used, 0xff, sizeof used);
-  for (size_t i = 0; i < count; i++) nm_bits_clear_range(used, ranges[i][0], ranges[i][1]);
-  return nm_chunk_summarize(used);
-}
-
 static void expect_summary(nm_sum sum, unsigned start, unsigned max, unsigned end) {
   assert_int_equal(nm_sum_start(sum), start);
   assert_int_equal(nm_sum_max(sum), max);
   assert_int_equal(nm_sum_end(sum), end);
-}
-
-static void test_summaries(void **state) {
-  (void)state;
-  expect_summary(summary_with_free(NULL, 0), 0, 0, 0);
-  expect_summary(summary_with_free((const size_t[][2]){{0, 10}}, 1), 10, 10, 0);
-  expect_summary(summary_with_free((const size_t[][2]){{472, 40}}, 1), 0, 40, 40);
-  expect_summary(summary_with_free((const size_t[][2]){{0, 11}, {489, 23}}, 2), 11, 23, 23);
-  expect_summary(summary_with_free((const size_t[][2]){{0, 4}, {50, 100}, {508, 4}}, 3), 4, 100, 4);
-  expect_summary(summary_with_free((const size_t[][2]){{30, 241}}, 1), 0, 241, 0);
-  expect_summary(summary_with_free((const size_t[][2]){{0, 512}}, 1), 512, 512, 512);
 }
 
 static nm_sum summarize_slowly(const uint64_t *used) {
@@ -147,9 +94,6 @@ static void test_merge_of_children(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_find_run_in_a_word),
-      cmocka_unit_test(test_ranges_set_exactly_their_bits),
-      cmocka_unit_test(test_summaries),
       cmocka_unit_test(test_random_summaries_and_searches_match_the_slow_way),
       cmocka_unit_test(test_find_in_a_chunk),
       cmocka_unit_test(test_merge_of_children),
