@@ -43,6 +43,7 @@ extern const workload *const workload_table[];
 extern const size_t workload_table_count;
 
 // ---- services of the harness, available while a workload runs (harness/runner_services.c) --------
+// Of the main thread, but for workload_now_ns and workload_seed; other threads: workloads/threads.h.
 
 heap *workload_heap(workload_run *run);
 heap_thread *workload_thread(workload_run *run); // the runner's main thread, already entered

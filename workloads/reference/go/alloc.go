@@ -23,27 +23,33 @@ type (
 	}
 )
 
-// The global that each allocation is stored in, so that none stays on the stack.
-var (
+// allocWorker is one thread at one case; apart from those of others.
+type allocWorker struct {
+	_ [apartBytes]byte
+
+	// Each allocation is stored in one of these, so that none stays on the stack.
 	sink16   *words2
 	sink64   *words8
 	sink256  *words32
 	sink1024 *words128
 	sink8192 *words1024
-)
 
-type allocRun struct {
-	r     *run
-	ops   uint64
-	round uint64
-	batch uint64
-	ring  uint64
-	done  uint64
+	r       *run
+	ops     uint64
+	round   uint64
+	batch   uint64
+	ring    uint64
+	order   []uint32 // of the ring: the successor of each node
+	done    uint64
+	elapsed int64
+	sum     uint64
+
+	_ [apartBytes]byte
 }
 
-func (a *allocRun) report(metric string, begin int64, ops uint64) {
-	a.r.metric(metric, float64(a.r.now()-begin)/float64(ops))
-	a.done += ops
+func (a *allocWorker) report(begin int64, ops uint64) {
+	a.elapsed = a.r.now() - begin
+	a.done = ops
 }
 
 func pairOps(ops uint64, bytes uint64) uint64 {
@@ -57,86 +63,86 @@ func pairOps(ops uint64, bytes uint64) uint64 {
 	return ops/scale + 1
 }
 
-func (a *allocRun) imm16() {
+func (a *allocWorker) imm16() {
 	var sum uint64
 	begin := a.r.now()
 	for i := uint64(0); i < a.ops; i++ {
-		sink16 = new(words2)
-		sink16[0] = i
-		sum += sink16[0]
+		a.sink16 = new(words2)
+		a.sink16[0] = i
+		sum += a.sink16[0]
 	}
-	a.report("imm16_ns", begin, a.ops)
-	a.r.checksumAdd(sum)
+	a.report(begin, a.ops)
+	a.sum = sum
 }
 
 // A generic function would go through a dictionary; five short loops keep the allocation a direct
 // call with a constant size, as in the C workload.
-func (a *allocRun) pair16() {
+func (a *allocWorker) pair16() {
 	ops, sum := pairOps(a.ops, 16), uint64(0)
 	begin := a.r.now()
 	for i := uint64(0); i < ops; i++ {
 		p := new(words2)
-		sink16 = p
+		a.sink16 = p
 		p[0] = i
 		sum += p[0] + p[len(p)-1]
 	}
-	a.report("pair16_ns", begin, ops)
-	a.r.checksumAdd(sum)
+	a.report(begin, ops)
+	a.sum = sum
 }
 
-func (a *allocRun) pair64() {
+func (a *allocWorker) pair64() {
 	ops, sum := pairOps(a.ops, 64), uint64(0)
 	begin := a.r.now()
 	for i := uint64(0); i < ops; i++ {
 		p := new(words8)
-		sink64 = p
+		a.sink64 = p
 		p[0] = i
 		sum += p[0] + p[len(p)-1]
 	}
-	a.report("pair64_ns", begin, ops)
-	a.r.checksumAdd(sum)
+	a.report(begin, ops)
+	a.sum = sum
 }
 
-func (a *allocRun) pair256() {
+func (a *allocWorker) pair256() {
 	ops, sum := pairOps(a.ops, 256), uint64(0)
 	begin := a.r.now()
 	for i := uint64(0); i < ops; i++ {
 		p := new(words32)
-		sink256 = p
+		a.sink256 = p
 		p[0] = i
 		sum += p[0] + p[len(p)-1]
 	}
-	a.report("pair256_ns", begin, ops)
-	a.r.checksumAdd(sum)
+	a.report(begin, ops)
+	a.sum = sum
 }
 
-func (a *allocRun) pair1024() {
+func (a *allocWorker) pair1024() {
 	ops, sum := pairOps(a.ops, 1024), uint64(0)
 	begin := a.r.now()
 	for i := uint64(0); i < ops; i++ {
 		p := new(words128)
-		sink1024 = p
+		a.sink1024 = p
 		p[0] = i
 		sum += p[0] + p[len(p)-1]
 	}
-	a.report("pair1024_ns", begin, ops)
-	a.r.checksumAdd(sum)
+	a.report(begin, ops)
+	a.sum = sum
 }
 
-func (a *allocRun) pair8192() {
+func (a *allocWorker) pair8192() {
 	ops, sum := pairOps(a.ops, 8192), uint64(0)
 	begin := a.r.now()
 	for i := uint64(0); i < ops; i++ {
 		p := new(words1024)
-		sink8192 = p
+		a.sink8192 = p
 		p[0] = i
 		sum += p[0] + p[len(p)-1]
 	}
-	a.report("pair8192_ns", begin, ops)
-	a.r.checksumAdd(sum)
+	a.report(begin, ops)
+	a.sum = sum
 }
 
-func (a *allocRun) batch16() {
+func (a *allocWorker) batch16() {
 	table := make([]*words2, a.batch)
 	var sum uint64
 	begin := a.r.now()
@@ -151,41 +157,47 @@ func (a *allocRun) batch16() {
 			table[i] = nil
 		}
 	}
-	a.report("batch16_ns", begin, a.round*a.batch)
-	a.r.checksumAdd(sum)
+	a.report(begin, a.round*a.batch)
+	a.sum = sum
 	runtime.KeepAlive(table)
 }
 
-func (a *allocRun) ringBuild() []*ringNode {
-	table := make([]*ringNode, a.ring)
-	order := make([]uint32, a.ring)
-	for i := range table {
-		table[i] = &ringNode{word: uint64(i)}
+func ringOrder(seed, ring uint64) []uint32 {
+	order := make([]uint32, ring)
+	for i := range order {
 		order[i] = uint32(i)
 	}
-	g := newRng(a.r.seed)
-	for i := a.ring - 1; i > 0; i-- {
+	g := newRng(seed)
+	for i := ring - 1; i > 0; i-- {
 		j := g.below(i)
 		order[i], order[j] = order[j], order[i]
 	}
+	return order
+}
+
+func (a *allocWorker) ringBuild() []*ringNode {
+	table := make([]*ringNode, a.ring)
+	for i := range table {
+		table[i] = &ringNode{word: uint64(i)}
+	}
 	for i, n := range table {
-		n.next = table[order[i]]
+		n.next = table[a.order[i]]
 	}
 	return table
 }
 
-func (a *allocRun) deref() {
+func (a *allocWorker) deref() {
 	table := a.ringBuild()
 	n := table[0]
 	begin := a.r.now()
 	for i := uint64(0); i < a.ops; i++ {
 		n = n.next
 	}
-	a.report("deref_ns", begin, a.ops)
-	a.r.checksumAdd(n.word)
+	a.report(begin, a.ops)
+	a.sum = n.word
 }
 
-func (a *allocRun) load() {
+func (a *allocWorker) load() {
 	table := a.ringBuild()
 	mask := a.ring - 1
 	var sum uint64
@@ -193,11 +205,11 @@ func (a *allocRun) load() {
 	for i := uint64(0); i < a.ops; i++ {
 		sum += table[i&mask].word
 	}
-	a.report("load_ns", begin, a.ops)
-	a.r.checksumAdd(sum)
+	a.report(begin, a.ops)
+	a.sum = sum
 }
 
-func (a *allocRun) store() {
+func (a *allocWorker) store() {
 	table := a.ringBuild()
 	mask := a.ring - 1
 	var values [storeValues]*ringNode
@@ -208,12 +220,12 @@ func (a *allocRun) store() {
 	for i := uint64(0); i < a.ops; i++ {
 		table[i&mask].next = values[(i/a.ring)%storeValues]
 	}
-	a.report("store_ns", begin, a.ops)
+	a.report(begin, a.ops)
 	var sum uint64
 	for _, n := range table {
 		sum += n.next.word
 	}
-	a.r.checksumAdd(sum)
+	a.sum = sum
 }
 
 var allocChoices = []string{"all", "imm16", "pair16", "pair64", "pair256", "pair1024", "pair8192",
@@ -226,20 +238,43 @@ var allocLoad = workload{
 		{"ops", "operations of a case; fewer for objects above 64 bytes", 10000000, 1, 1 << 36, nil},
 		{"rounds", "rounds of batch16", 10, 1, 1 << 20, nil},
 		{"batch", "log2 of the objects alive together in batch16", 20, 1, 28, nil},
-		{"ring", "log2 of the nodes in deref, load and store", 12, 1, 24, nil}},
-	run: func(r *run) {
-		a := &allocRun{r: r, ops: r.value("ops"), round: r.value("rounds"),
-			batch: 1 << r.value("batch"), ring: 1 << r.value("ring")}
-		cases := []func(){a.imm16, a.pair16, a.pair64, a.pair256, a.pair1024, a.pair8192, a.batch16,
-			a.deref, a.load, a.store}
-		chosen := r.value("case")
-		r.timedBegin()
-		for i, run := range cases {
-			if chosen == allocChoiceAll || chosen == uint64(i+1) {
-				run()
-			}
+		{"ring", "log2 of the nodes in deref, load and store", 12, 1, 24, nil},
+		paramThreads("threads, each doing all operations of a case", 1)},
+	run: allocRun,
+}
+
+var allocCases = []struct {
+	metric string
+	run    func(*allocWorker)
+}{{"imm16_ns", (*allocWorker).imm16}, {"pair16_ns", (*allocWorker).pair16},
+	{"pair64_ns", (*allocWorker).pair64}, {"pair256_ns", (*allocWorker).pair256},
+	{"pair1024_ns", (*allocWorker).pair1024}, {"pair8192_ns", (*allocWorker).pair8192},
+	{"batch16_ns", (*allocWorker).batch16}, {"deref_ns", (*allocWorker).deref},
+	{"load_ns", (*allocWorker).load}, {"store_ns", (*allocWorker).store}}
+
+func allocRun(r *run) {
+	chosen, ring := r.value("case"), uint64(1)<<r.value("ring")
+	order := ringOrder(r.seed, ring)
+	for i, c := range allocCases {
+		if chosen != allocChoiceAll && chosen != uint64(i+1) {
+			continue
 		}
-		r.timedEnd(a.done)
-		r.stage("end", 0)
-	},
+		workers := make([]*allocWorker, r.count("threads"))
+		for i := range workers {
+			workers[i] = &allocWorker{r: r, ops: r.value("ops"), round: r.value("rounds"),
+				batch: 1 << r.value("batch"), ring: ring, order: order}
+		}
+		r.runThreads(len(workers), func(index int) uint64 {
+			c.run(workers[index])
+			return workers[index].done
+		})
+		var elapsed int64
+		var done, sum uint64
+		for _, w := range workers {
+			elapsed, done, sum = elapsed+w.elapsed, done+w.done, sum+w.sum
+		}
+		r.metric(c.metric, float64(elapsed)/float64(done))
+		r.checksumAdd(sum)
+	}
+	r.stage("end", 0)
 }

@@ -46,7 +46,7 @@ type run struct {
 
 func workloads() []*workload {
 	return []*workload{&seedArray, &seedPointers, &seedPathological, &seedStep, &seedCopy, &churnLoad,
-		&bintrees, &allocLoad}
+		&bintrees, &allocLoad, &mstressLoad}
 }
 
 func findWorkload(name string) *workload {
