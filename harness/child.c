@@ -29,6 +29,7 @@ typedef struct child_streams {
   size_t capacity;
   size_t line_length;
   bool line_done; // the line ended: the next byte starts a new one
+  bool copy_err;
 } child_streams;
 
 // The environment of the child: ours plus the padding. The strings stay ours.
@@ -62,7 +63,7 @@ static int child_spawn(const child_request *request, const int out[2], const int
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-  if (!request->forward_stderr) posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
   char *padding, **environment = child_environment(request->padding_bytes, &padding);
   error = posix_spawnp(pid, request->argv[0], &actions, &attributes, request->argv, environment);
   free(environment);
@@ -107,7 +108,10 @@ static void child_drain(child_result *result, child_streams *streams, int *fd) {
   static char bytes[CHILD_READ_BYTES];
   const ssize_t count = read(*fd, bytes, sizeof bytes);
   if (count > 0 && fd == &streams->out) child_keep_output(result, streams, bytes, (size_t)count);
-  if (count > 0 && fd == &streams->err) child_keep_error(result, streams, bytes, (size_t)count);
+  if (count > 0 && fd == &streams->err) {
+    child_keep_error(result, streams, bytes, (size_t)count);
+    if (streams->copy_err) fwrite(bytes, 1, (size_t)count, stderr);
+  }
   if (count > 0 || (count < 0 && (errno == EINTR || errno == EAGAIN))) return;
   close(*fd);
   *fd = -1;
@@ -168,7 +172,7 @@ void child_run(const child_request *request, child_result *result) {
   pid_t pid = 0;
   result->start_error = child_spawn(request, out, err, &pid);
   close(out[1]), close(err[1]);
-  child_streams streams = {.out = out[0], .err = err[0]};
+  child_streams streams = {.out = out[0], .err = err[0], .copy_err = request->copy_stderr};
   if (result->start_error == 0) {
     child_follow(result, &streams,
                  request->timeout_ms ? begin_ns + request->timeout_ms * 1000000 : 0);

@@ -17,7 +17,7 @@ typedef struct child_request {
   char *const *argv;    // argv[0] is the path, or a name looked up in PATH
   uint64_t timeout_ms;  // 0: none
   size_t padding_bytes; // length of an extra environment variable, see Note [layout bias]
-  bool forward_stderr;  // copy standard error through instead of keeping its last line
+  bool copy_stderr;     // also write standard error to ours as it comes
 } child_request;
 
 typedef struct child_result {

@@ -47,7 +47,12 @@ static json_t *list_json(const run_catalogue *catalogue) {
                    workloads, "options", options);
 }
 
-enum { LIST_WORKLOAD = 18, LIST_PARAM = 16, LIST_HEAP = 12 }; // widths of the columns of names
+enum {
+  LIST_WORKLOAD = 18,
+  LIST_PARAM = 16,
+  LIST_HEAP = 12,
+  LIST_OPTION = 16
+}; // widths of the columns of names
 
 // "name   text", with the text wrapped beside the name.
 static void list_line(int left, int width, const char *name, const char *text) {
@@ -96,6 +101,31 @@ static void list_print_heap(json_t *heap) {
     list_line(2, LIST_HEAP, "", job_text(heap, "heap_settings"));
 }
 
+// What an option takes: a word of several, some words, or a number; and its default.
+static void list_print_option(json_t *option) {
+  const char *words = job_text(option, "words");
+  const json_int_t fallback = json_integer_value(json_object_get(option, "default"));
+  const json_int_t low = json_integer_value(json_object_get(option, "min"));
+  const json_int_t high = json_integer_value(json_object_get(option, "max"));
+  char *text;
+  if (strchr(words, ',')) {
+    text = cli_format("%s; some of %s, or none (default)", job_text(option, "help"), words);
+  } else if (words[0]) {
+    const char *word = words;
+    for (json_int_t i = 0; i < fallback && strchr(word, '|'); i++) word = strchr(word, '|') + 1;
+    text = cli_format("%s; %s, default %.*s", job_text(option, "help"), words,
+                      (int)strcspn(word, "|"), word);
+  } else if (high == INT64_MAX) {
+    text = cli_format("%s; default %" JSON_INTEGER_FORMAT, job_text(option, "help"), fallback);
+  } else {
+    text = cli_format("%s; %" JSON_INTEGER_FORMAT "..%" JSON_INTEGER_FORMAT
+                      ", default %" JSON_INTEGER_FORMAT,
+                      job_text(option, "help"), low, high, fallback);
+  }
+  list_line(2, LIST_OPTION, job_text(option, "name"), text);
+  free(text);
+}
+
 static void list_print(json_t *list) {
   size_t index, inner;
   json_t *row, *value;
@@ -106,13 +136,8 @@ static void list_print(json_t *list) {
   }
   puts("\nHeaps (--heap A,B): version, [capabilities], settings");
   json_array_foreach(json_object_get(list, "heaps"), index, row) list_print_heap(row);
-  puts("\nHeap options (--set name=value)");
-  json_array_foreach(json_object_get(list, "options"), index, row) {
-    char *text = cli_format("%s; default %" JSON_INTEGER_FORMAT, job_text(row, "help"),
-                            json_integer_value(json_object_get(row, "default")));
-    list_line(2, LIST_HEAP, job_text(row, "name"), text);
-    free(text);
-  }
+  puts("\nHeap options (--set name=value; a number may end in K, M or G)");
+  json_array_foreach(json_object_get(list, "options"), index, row) list_print_option(row);
 }
 
 int command_list(int argc, char **argv) {

@@ -27,6 +27,8 @@ static void heapduel_help(void) {
   for (size_t i = 0; i < HEAPDUEL_COMMANDS; i++)
     printf("  %-8s %s\n", heapduel_commands[i].name, heapduel_commands[i].summary);
   puts("\n  --help     this text\n  --version  the version\n\n"
+       "HEAPDUEL_TRACE=gc,scav,pacer in the environment is the default of run --trace, and of the\n"
+       "same option of the runners (run_<heap> --help).\n\n"
        "Exit codes: 0 ok, 1 regression, 2 usage or configuration error, 3 a run failed,\n"
        "5 unsuitable environment, 130 interrupted (what finished is kept).");
 }
@@ -65,6 +67,8 @@ int main(int argc, char **argv) {
   }
   for (size_t i = 0; i < HEAPDUEL_COMMANDS; i++) {
     if (strcmp(name, heapduel_commands[i].name) != 0) continue;
+    // Writing trace lines takes time: nothing that measures by default does it by accident.
+    if (heapduel_commands[i].run != command_run) unsetenv("HEAPDUEL_TRACE");
     char *title = cli_format("heapduel %s", name);
     argv[1] = title;
     const int code = heapduel_commands[i].run(argc - 1, argv + 1);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocators/runtime/config.h"
 #include "harness/child.h"
 #include "harness/cli.h"
 #include "harness/record.h"
@@ -72,6 +73,7 @@ void job_list_add(job_list *list, const run_job *job) {
   copy->workload = cli_format("%s", job->workload);
   copy->heap = cli_format("%s", job->heap);
   copy->variant = cli_format("%s", job->variant);
+  copy->timeline = job->timeline ? cli_format("%s", job->timeline) : NULL;
   for (size_t i = 0; i < job->set_count; i++) copy->sets[i] = cli_format("%s", job->sets[i]);
 }
 
@@ -81,6 +83,7 @@ void job_list_free(job_list *list) {
     free((char *)job->workload);
     free((char *)job->heap);
     free((char *)job->variant);
+    free((char *)job->timeline);
     for (size_t s = 0; s < job->set_count; s++) free((char *)job->sets[s]);
   }
   free(list->jobs);
@@ -94,25 +97,48 @@ static void job_push(char **argv, size_t *count, const char *option, char *value
   if (value) argv[(*count)++] = value;
 }
 
+// A setting as the runner takes it, malloc'ed. Reference programs know the options of our heaps as
+// numbers only, to keep them in the record.
+static char *job_setting(const char *set, const catalogue_heap *heap) {
+  char *name = cli_format("%.*s", (int)strcspn(set, "="), set), *number = NULL, ignored[1];
+  heap_config config = hs_config_default();
+  if (catalogue_is_reference(heap) && strchr(set, '=') &&
+      hs_config_set(&config, name, strchr(set, '=') + 1, ignored, sizeof ignored) == HS_CONFIG_OK) {
+#define JOB_OPTION(field, option, fallback, low, high, words, help)                                \
+  if (strcmp(name, option) == 0) number = cli_format("%s=%" PRId64, name, config.field);
+    HEAP_CONFIG_LIST(JOB_OPTION)
+#undef JOB_OPTION
+  }
+  free(name);
+  return number ? number : cli_format("%s", set);
+}
+
+// What a variant sets; others are labels.
+static const char *job_variant_setting(const char *variant) {
+  if (strcmp(variant, "stock") == 0) return "stock=1";
+  return strcmp(variant, "stw") == 0 ? "gc=stw" : NULL;
+}
+
 char **job_command(const run_job *job, const catalogue_heap *heap) {
-  const bool outline = strcmp(job->variant, "outline") == 0;
+  const bool outline = strcmp(job->variant, "outline") == 0, ours = !catalogue_is_reference(heap);
   if (outline && !heap->outline) return NULL;
   char **argv = cli_allocate((2 * JOB_SETS + 24) * sizeof *argv);
   size_t count = 0;
   job_push(argv, &count, outline ? heap->outline : heap->program, NULL);
   job_push(argv, &count, "--workload", cli_format("%s", job->workload));
   for (size_t i = 0; i < job->set_count; i++)
-    job_push(argv, &count, "--set", cli_format("%s", job->sets[i]));
-  if (strcmp(job->variant, "stock") == 0)
-    job_push(argv, &count, "--set", cli_format("%s", "stock=1"));
+    job_push(argv, &count, "--set", job_setting(job->sets[i], heap));
+  const char *setting = job_variant_setting(job->variant);
+  if (setting) job_push(argv, &count, "--set", job_setting(setting, heap));
   job_push(argv, &count, "--seed", cli_format("%" PRIu64, job->seed));
   job_push(argv, &count, "--block", cli_format("%" PRIu64, job->block));
   job_push(argv, &count, "--variant", cli_format("%s", job->variant));
   job_push(argv, &count, "--json", cli_format("-"));
-  // Reference programs sample what their runtime offers; none draws its pages.
+  // Reference programs sample what their runtime offers; none draws its pages or logs its events.
   if (job->sample_ms > 0)
     job_push(argv, &count, "--sample-ms", cli_format("%" PRIu64, job->sample_ms));
-  if (job->map && !catalogue_is_reference(heap)) job_push(argv, &count, "--map", NULL);
+  if (job->map && ours) job_push(argv, &count, "--map", NULL);
+  if (job->timeline && ours) job_push(argv, &count, "--timeline", cli_format("%s", job->timeline));
   return argv;
 }
 
@@ -193,8 +219,10 @@ json_t *job_run(const run_job *job, const run_catalogue *catalogue) {
   if (!argv) {
     record = job_failure(job, workload, "skipped", "needs a runner that is not built");
   } else {
-    const child_request request = {
-        .argv = argv, .timeout_ms = job->timeout_ms, .padding_bytes = job->padding_bytes};
+    const child_request request = {.argv = argv,
+                                   .timeout_ms = job->timeout_ms,
+                                   .padding_bytes = job->padding_bytes,
+                                   .copy_stderr = job->copy_stderr};
     child_result result;
     child_run(&request, &result);
     if (result.interrupted) {

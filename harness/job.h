@@ -19,6 +19,8 @@ typedef struct run_job {
   size_t set_count;
   uint64_t seed, block, sample_ms, timeout_ms;
   bool map;
+  bool copy_stderr;     // trace lines are to be seen
+  const char *timeline; // path for the runner's timeline; NULL: none
   uint64_t order_seed;  // of the shuffled order, see schedule.h
   size_t padding_bytes; // of the environment; child.c Note [layout bias]
 } run_job;

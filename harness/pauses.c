@@ -97,27 +97,39 @@ static const uint64_t pauses_mmu_windows_ns[PAUSES_MMU_POINTS] = {
     10000,   20000,    50000,    100000,   200000,    500000,    1000000,   2000000,
     5000000, 10000000, 20000000, 50000000, 100000000, 200000000, 500000000, 1000000000};
 
-size_t pauses_mmu(const hs_event_log *const *logs, size_t log_count, pauses_window section,
-                  const pauses_window *stages, size_t stage_count,
-                  pauses_mmu_point out[PAUSES_MMU_POINTS]) {
-  size_t total = 0, kept = 0, points = 0;
-  for (size_t i = 0; i < log_count; i++) {
-    if (!logs[i]) continue;
-    if (logs[i]->dropped_count > 0) return 0; // a curve from part of the delays would flatter
-    total += logs[i]->count;
-  }
-  if (!pauses_shift(section.begin_ns, stages, stage_count, &section.begin_ns)) return 0;
-  if (!pauses_shift(section.end_ns, stages, stage_count, &section.end_ns)) return 0;
+typedef struct pauses_delays {
+  hs_event *events;
+  size_t count;
+} pauses_delays;
+
+// Add the delays of one log, whose collector may still run. False: it has dropped some (a curve from
+// part of the delays would flatter), or no memory.
+static bool pauses_append(pauses_delays *into, const hs_event_log *log, const pauses_window *stages,
+                          size_t stage_count) {
+  if (!log) return true;
+  pauses_lock(log);
   // The last measurement is taken by now: malloc disturbs nothing any more.
-  hs_event *events = calloc(total + 1, sizeof *events);
+  const size_t room = into->count + log->count + 1;
+  hs_event *larger = log->dropped_count > 0 ? NULL : realloc(into->events, room * sizeof *larger);
+  if (larger) {
+    into->events = larger;
+    into->count += pauses_collect(log, stages, stage_count, larger + into->count);
+  }
+  pauses_unlock(log);
+  return larger != NULL;
+}
+
+// The points of a curve over [section.begin, section.end), stages cut out already.
+static size_t pauses_points(const pauses_delays *delays, pauses_window section,
+                            pauses_mmu_point out[PAUSES_MMU_POINTS]) {
+  size_t points = 0;
   hs_event_log *axis = calloc(1, sizeof *axis);
-  if (!events || !axis || hs_event_log_init(axis, total + 1) != 0) goto free_copies;
-  for (size_t i = 0; i < log_count; i++)
-    if (logs[i]) kept += pauses_collect(logs[i], stages, stage_count, events + kept);
-  qsort(events, kept, sizeof *events, pauses_by_end);
-  for (size_t i = 0; i < kept; i++)
-    hs_event_log_add(axis, (hs_event_kind)events[i].kind, events[i].thread, events[i].begin_ns,
-                     events[i].end_ns, events[i].value);
+  if (!axis || hs_event_log_init(axis, delays->count + 1) != 0) goto free_axis;
+  for (size_t i = 0; i < delays->count; i++) {
+    const hs_event *delay = &delays->events[i];
+    hs_event_log_add(axis, (hs_event_kind)delay->kind, delay->thread, delay->begin_ns,
+                     delay->end_ns, delay->value);
+  }
   for (size_t i = 0; i < PAUSES_MMU_POINTS; i++) {
     const uint64_t window_ns = pauses_mmu_windows_ns[i];
     if (window_ns > section.end_ns - section.begin_ns) break;
@@ -125,8 +137,41 @@ size_t pauses_mmu(const hs_event_log *const *logs, size_t log_count, pauses_wind
         window_ns, hs_event_log_mmu(axis, section.begin_ns, section.end_ns, window_ns)};
   }
   hs_event_log_destroy(axis);
-free_copies:
+free_axis:
   free(axis);
-  free(events);
   return points;
+}
+
+size_t pauses_mmu(const hs_event_log *const *logs, size_t log_count, pauses_window section,
+                  const pauses_window *stages, size_t stage_count,
+                  pauses_mmu_point out[PAUSES_MMU_POINTS]) {
+  if (!pauses_shift(section.begin_ns, stages, stage_count, &section.begin_ns)) return 0;
+  if (!pauses_shift(section.end_ns, stages, stage_count, &section.end_ns)) return 0;
+  pauses_delays delays = {NULL, 0};
+  size_t points = 0;
+  bool good = true;
+  for (size_t i = 0; good && i < log_count; i++)
+    good = pauses_append(&delays, logs[i], stages, stage_count);
+  if (good) {
+    if (delays.count > 0) qsort(delays.events, delays.count, sizeof(hs_event), pauses_by_end);
+    points = pauses_points(&delays, section, out);
+  }
+  free(delays.events);
+  return points;
+}
+
+size_t pauses_dropped(const hs_event_log *log) {
+  if (!log) return 0;
+  pauses_lock(log);
+  const size_t count = log->dropped_count;
+  pauses_unlock(log);
+  return count;
+}
+
+pauses_phase pauses_phase_of(const hs_event_log *log, hs_event_kind kind) {
+  pauses_lock(log);
+  const hs_histogram *durations = &log->durations[kind];
+  const pauses_phase phase = {durations->count, durations->sum, durations->max};
+  pauses_unlock(log);
+  return phase;
 }

@@ -48,4 +48,14 @@ size_t pauses_mmu(const hs_event_log *const *logs, size_t log_count, pauses_wind
                   const pauses_window *stages, size_t stage_count,
                   pauses_mmu_point out[PAUSES_MMU_POINTS]);
 
+// Events that the log was too full to keep; 0 for NULL. Collectors may run meanwhile, as above.
+size_t pauses_dropped(const hs_event_log *log);
+
+// What all events of one kind came to, dropped ones included.
+typedef struct pauses_phase {
+  uint64_t count, total_ns, max_ns;
+} pauses_phase;
+
+pauses_phase pauses_phase_of(const hs_event_log *log, hs_event_kind kind);
+
 #endif

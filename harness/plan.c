@@ -52,6 +52,9 @@ static const plan_row plan_rows[] = {
     {"bintrees", rows_all, "", "depth=16", "depth=13", PLAN_TIMED | PLAN_PROCESS},
     {"alloc", rows_all, "", "ops=1500000 rounds=4", "ops=600000 rounds=2", PLAN_TIMED},
     {"alloc", rows_ours, "outline", "ops=1500000 rounds=4", "ops=600000 rounds=2", PLAN_TIMED},
+    // The same two heaps with the program stopped while they mark: what marking beside it changes.
+    {"churn", rows_ours, "stw", "n=18 ops=900000", "n=16 ops=300000", PLAN_TIMED},
+    {"bintrees", rows_ours, "stw", "depth=16", "depth=13", PLAN_TIMED},
     // One row twice: what differs between them is noise, so a smaller difference between two heaps
     // says nothing.
     {"bintrees", rows_noise, "again", "depth=16", "depth=13", PLAN_TIMED},

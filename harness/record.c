@@ -153,12 +153,11 @@ static json_t *record_pauses(const run_pauses *pauses) {
 static json_t *record_phases(const hs_event_log *log) {
   json_t *object = json_object();
   for (int kind = 0; kind < HS_EVENT_KIND_COUNT; kind++) {
-    const hs_histogram *durations = &log->durations[kind];
-    if (durations->count == 0) continue;
+    const pauses_phase phase = pauses_phase_of(log, (hs_event_kind)kind);
+    if (phase.count == 0) continue;
     json_object_set_new(object, hs_event_kind_name((hs_event_kind)kind),
-                        json_pack("{s:I,s:I,s:I}", "count", (json_int_t)durations->count,
-                                  "total_ns", (json_int_t)durations->sum, "max_ns",
-                                  (json_int_t)durations->max));
+                        json_pack("{s:I,s:I,s:I}", "count", (json_int_t)phase.count, "total_ns",
+                                  (json_int_t)phase.total_ns, "max_ns", (json_int_t)phase.max_ns));
   }
   return object;
 }

@@ -14,15 +14,28 @@ enum {
   ROW_TIMEOUT_LIMIT_S = 86400,
   OPTION_SEED = 2000,
   OPTION_TIMEOUT,
-  OPTION_LIMIT
+  OPTION_LIMIT,
+  OPTION_GOGC,
+  OPTION_MEMORY_LIMIT
 };
 
 static const struct argp_option row_option_list[] = {
     {"heap", 'H', "A,B", 0, "heaps to run on; 'all' adds the reference rows (default: every heap)",
      1},
-    {"set", 's', "NAME=VALUE", 0, "a parameter of the workload or an option of the heap", 1},
-    {"limit", OPTION_LIMIT, "BYTES", 0,
-     "hard limit of the heap, e.g. 64M; short for --set limit=BYTES", 1},
+    {"set", 's', "NAME=VALUE", 0,
+     "a parameter of the workload or an option of the heap, e.g. --set gc=stw; repeatable; "
+     "'heapduel list' names both with their values",
+     1},
+    {"gogc", OPTION_GOGC, "PERCENT", 0,
+     "growth of the heap, percent of what is live, before a collection; off: none (default 100); "
+     "short for --set gogc=PERCENT",
+     1},
+    {"memory-limit", OPTION_MEMORY_LIMIT, "SIZE", 0,
+     "soft limit of the footprint, e.g. 64M, kept by collecting earlier (Go: GOMEMLIMIT); short "
+     "for --set memory_limit=SIZE",
+     1},
+    {"limit", OPTION_LIMIT, "SIZE", 0,
+     "hard limit of the heap, e.g. 64M: allocation fails beyond it; short for --set limit=SIZE", 1},
     {"seed", OPTION_SEED, "N", 0, "seed of the workload and of the order (default 1)", 1},
     {"timeout", OPTION_TIMEOUT, "SECONDS", 0, "of one run (default 300)", 1},
     {0}};
@@ -52,6 +65,13 @@ static void row_add_set(row_options *options, const char *set) {
   options->sets[options->set_count++] = set;
 }
 
+void row_set_short(row_options *options, const char *name, const char *value) {
+  if (options->set_count == JOB_SETS) row_add_set(options, ""); // ends the program
+  char *text = options->shorts[options->set_count];
+  snprintf(text, sizeof options->shorts[0], "%s=%s", name, value);
+  row_add_set(options, text);
+}
+
 static error_t row_parse(int key, char *value, struct argp_state *state) {
   row_options *options = state->input;
   switch (key) {
@@ -62,8 +82,13 @@ static error_t row_parse(int key, char *value, struct argp_state *state) {
     row_add_set(options, value);
     return 0;
   case OPTION_LIMIT:
-    snprintf(options->limit, sizeof options->limit, "limit=%s", value);
-    row_add_set(options, options->limit);
+    row_set_short(options, "limit", value);
+    return 0;
+  case OPTION_GOGC:
+    row_set_short(options, "gogc", value);
+    return 0;
+  case OPTION_MEMORY_LIMIT:
+    row_set_short(options, "memory_limit", value);
     return 0;
   case OPTION_SEED:
     return row_number(state, "--seed", value, 0, INT64_MAX, &options->seed);

@@ -15,15 +15,18 @@ typedef struct row_options {
   const char *heaps; // "a,b"; NULL: every heap that is built
   const char *sets[JOB_SETS];
   size_t set_count;
-  char limit
-      [64]; // text of --limit, to which one of `sets` points: the struct must not be copied then
+  // Texts of --limit and its like, to which some of `sets` point: the struct must not be copied then.
+  char shorts[JOB_SETS][64];
   int64_t seed, timeout_s;
 } row_options;
 
 row_options row_options_default(void);
 
-// --heap, --set, --limit, --seed, --timeout; its input is a row_options.
+// --heap, --set, --limit, --gogc, --memory-limit, --seed, --timeout; its input is a row_options.
 extern const struct argp row_argp;
+
+// As --set NAME=VALUE. Ends the program with a usage error when there are too many.
+void row_set_short(row_options *options, const char *name, const char *value);
 
 // Parse a number in [low, high] for an option; ends the program with a usage error when it is not.
 error_t row_number(struct argp_state *state, const char *option, const char *value, int64_t low,

@@ -27,7 +27,8 @@ typedef struct run_options {
   heap_config config;
   uint64_t seed, block, sample_ms; // sample_ms 0: no series
   const char *variant;
-  const char *json; // path, "-" for standard output
+  const char *json;     // path, "-" for standard output
+  const char *timeline; // path; NULL: none
   bool map, list;
 } run_options;
 
@@ -87,6 +88,11 @@ void run_list(void);
 
 // Words for the capability bits in `needs` that `has` lacks ("tracing, threads").
 void run_missing(unsigned needs, unsigned has, char *out, size_t out_bytes);
+
+// ---- runner_timeline.c --------------------------------------------------------------------------
+
+// Write the timeline of the finished run to options->timeline. False after one line.
+bool run_write_timeline(const workload_run *run);
 
 // ---- runner_services.c --------------------------------------------------------------------------
 

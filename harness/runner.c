@@ -108,6 +108,9 @@ static void run_set_pauses(workload_run *run) {
   for (size_t i = 0; i < RUN_HEAPS; i++)
     if (run->heaps[i].heap) logs[i] = heap_events(run->heaps[i].heap);
   if (!logs[0]) return;
+  size_t dropped = 0;
+  for (size_t i = 0; i < RUN_HEAPS; i++) dropped += pauses_dropped(logs[i]);
+  record_metric_set(&run->record, "events_dropped_count", (double)dropped);
   run_pauses *all = run->heaps[0].pauses;
   for (size_t row = 0; row < PAUSES_ROWS; row++)
     if (run->heaps[1].heap)
@@ -141,6 +144,8 @@ static void run_execute(workload_run *run) {
   run->begin_ns = hs_os_now_ns();
   if (!run_open_heap(run)) return;
   run_measure(run, &run->record.start, "start", 0);
+  // Reading statistics stops the world: our doing, not a pause of the workload.
+  pauses_skip(run->heaps[0].pauses, heap_events(run->heaps[0].heap));
   run->record.started = true;
   if (run->options->sample_ms > 0 &&
       sampler_start(&run->sampler, run_footprint, run, run->begin_ns) != 0)
@@ -210,7 +215,7 @@ int main(int argc, char **argv) {
     return RUN_EXIT_FAILED;
   }
   run_execute(run);
-  if (!run_write(run)) return RUN_EXIT_FAILED;
+  if (!run_write(run) || (options.timeline && !run_write_timeline(run))) return RUN_EXIT_FAILED;
   run_destroy(run);
   return run->record.status == RECORD_OK || run->record.status == RECORD_SKIPPED ? RUN_EXIT_OK
                                                                                  : RUN_EXIT_FAILED;

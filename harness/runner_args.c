@@ -11,15 +11,24 @@
 static const char run_usage[] =
     "usage: run_<heap> --workload NAME [options]\n"
     "Runs one workload once on the heap this program was built for and writes one record.\n"
-    "  --workload NAME   what to run\n"
-    "  --set NAME=VALUE  a parameter of the workload or an option of the heap (repeatable)\n"
-    "  --seed N          seed of the workload (default 1)\n"
-    "  --block N         index of the randomised block, kept in the record\n"
-    "  --variant TEXT    what distinguishes this row, kept in the record\n"
-    "  --json FILE       where to write the record; - is standard output (default)\n"
-    "  --sample-ms N     sample memory every N ms\n"
-    "  --map             keep the page map of every stage\n"
-    "  --list            describe the heap, its options and the workloads as JSON\n";
+    "  --workload NAME      what to run\n"
+    "  --set NAME=VALUE     a parameter of the workload or an option of the heap (repeatable)\n"
+    "  --gogc N|off         growth before a collection, percent; short for --set gogc=N\n"
+    "  --memory-limit SIZE  soft limit of the footprint; short for --set memory_limit=SIZE\n"
+    "  --trace LIST         lines on standard error in Go's formats: some of gc,scav,pacer, or\n"
+    "                       none (default: $HEAPDUEL_TRACE); short for --set trace=LIST\n"
+    "  --timeline FILE      write phases, delays and stages as a trace for ui.perfetto.dev\n"
+    "  --seed N             seed of the workload (default 1)\n"
+    "  --block N            index of the randomised block, kept in the record\n"
+    "  --variant TEXT       what distinguishes this row, kept in the record\n"
+    "  --json FILE          where to write the record; - is standard output (default)\n"
+    "  --sample-ms N        sample memory every N ms\n"
+    "  --map                keep the page map of every stage\n"
+    "  --list               describe the heap, its options and the workloads as JSON\n"
+    "  --help               this text\n"
+    "Exit codes: 0 a record with status ok or skipped, 2 usage, 3 a record with another status, "
+    "or\n"
+    "none could be written.\n";
 
 enum { RUN_ERROR_BYTES = 1024 }; // room for the list of all valid names
 
@@ -61,8 +70,28 @@ static bool run_parse_set(run_options *options, const char *assignment) {
   return false;
 }
 
+// An option of the heap by a name of its own; `source` is what to blame.
+static bool run_parse_option_of_heap(run_options *options, const char *source, const char *name,
+                                     const char *value) {
+  char error[RUN_ERROR_BYTES];
+  if (hs_config_set(&options->config, name, value, error, sizeof error) == HS_CONFIG_OK)
+    return true;
+  fprintf(stderr, "run_%s: %s: %s\n", HEAP_NAME, source, error);
+  return false;
+}
+
+static bool run_parse_environment(run_options *options) {
+  static const char variable[] = "HEAPDUEL_TRACE";
+  const char *trace = getenv(variable);
+  return !trace || !trace[0] || run_parse_option_of_heap(options, variable, "trace", trace);
+}
+
 static const struct option run_longs[] = {{"workload", required_argument, NULL, 'w'},
                                           {"set", required_argument, NULL, 'S'},
+                                          {"gogc", required_argument, NULL, 'g'},
+                                          {"memory-limit", required_argument, NULL, 'L'},
+                                          {"trace", required_argument, NULL, 't'},
+                                          {"timeline", required_argument, NULL, 'T'},
                                           {"seed", required_argument, NULL, 's'},
                                           {"block", required_argument, NULL, 'b'},
                                           {"variant", required_argument, NULL, 'v'},
@@ -79,6 +108,15 @@ static bool run_parse_option(run_options *options, int option) {
     return true; // already known
   case 'S':
     return run_parse_set(options, optarg);
+  case 'g':
+    return run_parse_option_of_heap(options, "--gogc", "gogc", optarg);
+  case 'L':
+    return run_parse_option_of_heap(options, "--memory-limit", "memory_limit", optarg);
+  case 't':
+    return run_parse_option_of_heap(options, "--trace", "trace", optarg);
+  case 'T':
+    options->timeline = optarg;
+    return true;
   case 's':
     return run_parse_count("seed", optarg, &options->seed);
   case 'b':
@@ -115,6 +153,7 @@ bool run_options_parse(run_options *options, int argc, char **argv) {
     exit(0);
   }
   if (!run_parse_workload(options, argc, argv)) return false;
+  if (options->load && !run_parse_environment(options)) return false;
   for (int option; (option = getopt_long(argc, argv, "", run_longs, NULL)) != -1;)
     if (!run_parse_option(options, option)) return false;
   if (optind == argc) return true;

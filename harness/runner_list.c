@@ -45,10 +45,11 @@ static json_t *run_list_options(void) {
   size_t count;
   const hs_config_option *options = hs_config_options(&count);
   for (size_t i = 0; i < count; i++)
-    json_array_append_new(
-        array, json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", options[i].name, "help", options[i].help,
-                         "default", (json_int_t)options[i].fallback, "min",
-                         (json_int_t)options[i].low, "max", (json_int_t)options[i].high));
+    json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:I,s:I,s:I}", "name", options[i].name,
+                                           "help", options[i].help, "words", options[i].words,
+                                           "default", (json_int_t)options[i].fallback, "min",
+                                           (json_int_t)options[i].low, "max",
+                                           (json_int_t)options[i].high));
   return array;
 }
 

@@ -44,6 +44,7 @@ schedule_result schedule_run(const job_list *list, const run_catalogue *catalogu
     if (cli_interrupted()) return SCHEDULE_INTERRUPTED;
     char *title = job_title(job);
     progress_job(progress, title);
+    if (job->copy_stderr) fprintf(stderr, "heapduel: %s\n", title); // whose lines follow
     free(title);
     json_t *record = job_run(job, catalogue);
     if (!record) return SCHEDULE_INTERRUPTED;

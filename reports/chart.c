@@ -14,7 +14,7 @@ enum {
   CHART_WIDTH = 960,
   CHART_HEIGHT = 440,
   CHART_LEFT = 88,     // tick labels and axis name
-  CHART_NAMES = 150,   // names of lines at the right of a panel, or the key
+  CHART_NAMES = 168,   // names of lines at the right of a panel, or the key
   CHART_GAP = 20,      // right of a panel without names
   CHART_TOP = 44,      // panel title
   CHART_BOTTOM = 62,   // tick labels and axis name

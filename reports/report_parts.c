@@ -39,6 +39,14 @@ bool group_is_plain(const group *g) {
   return g->ok_count && !*group_variant(g) && strcmp(group_heap(g), "model") != 0;
 }
 
+bool group_is_drawn(const group *g) {
+  return group_is_plain(g) || (g->ok_count && strcmp(group_variant(g), "stw") == 0);
+}
+
+const report_row *group_row(const group *g) {
+  return report_row_of_variant(group_heap(g), group_variant(g));
+}
+
 const char *scenario_phrase(report *r, const scenario *s) {
   const char *params = scenario_params(s);
   if (!*params) return arena_format(r->memory, "`%s`", scenario_workload(s));
@@ -186,7 +194,7 @@ const verdict_line report_verdict[] = {
     {"seed_pathological", "rss_bytes", "RSS left after the drop"},
     {"seed_pathological", "peak_footprint_bytes", "peak memory before the drop"},
     {"churn", "pause_p99_ns", "pauses of `churn` (99th percentile)"},
-    {"churn", "pause_max_ns", "the longest stop of `churn`"},
+    {"churn", "pause_max_ns", "the longest pause of `churn`"},
     {"churn", "op_max_ns", "the slowest operation of `churn`"},
     {"churn", "ops_per_s", "operations per second of `churn`"},
     {"alloc", "imm16_ns", "16-byte garbage"},

@@ -40,6 +40,9 @@ void section_losses(report *r);     // section_losses.c
 void section_method(report *r);     // section_method.c: environment, method, threats
 void section_failures(report *r);   // section_failures.c: failures, reproduce
 
+// Part of section_pauses (section_mmu.c): figure and table of one workload.
+void mmu_part(report *r, const scenario *s);
+
 // ---- shared questions (report_parts.c) ----------------------------------------------------------
 
 // A row of a scenario. The truth rows (`go`, `model`) are also found in another scenario of the same
@@ -75,6 +78,11 @@ const char *scenario_short(report *r, const scenario *s);
 
 // Rows whose variant is plain, of heaps that are run (not the model).
 bool group_is_plain(const group *g);
+
+// Those, and the rows of our heaps with the program stopped while they mark (`stw`): what figures of
+// pauses show.
+bool group_is_drawn(const group *g);
+const report_row *group_row(const group *g); // its colour, marker and dash
 
 // ---- the quantities by which the two heaps are compared -----------------------------------------
 

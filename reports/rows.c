@@ -26,6 +26,12 @@ const size_t report_row_count = sizeof report_rows / sizeof *report_rows;
 static const report_row row_unknown = {"other", "#808080", 1,
                                        "(1,3)", false,     "not known to this report"};
 
+static const report_row row_variants[] = {
+    {"nonmoving", "#0072B2", 12, "(2,4)", true,
+     "ours: Go's layout; marks with the program stopped"},
+    {"compact", "#D55E00", 14, "(2,4)", true, "ours: handles; marks with the program stopped"},
+};
+
 size_t report_row_order(const char *heap) {
   size_t i = 0;
   while (i < report_row_count && strcmp(report_rows[i].heap, heap) != 0) i++;
@@ -35,4 +41,11 @@ size_t report_row_order(const char *heap) {
 const report_row *report_row_find(const char *heap) {
   const size_t order = report_row_order(heap);
   return order < report_row_count ? &report_rows[order] : &row_unknown;
+}
+
+const report_row *report_row_of_variant(const char *heap, const char *variant) {
+  const size_t count = sizeof row_variants / sizeof *row_variants;
+  for (size_t i = 0; strcmp(variant, "stw") == 0 && i < count; i++)
+    if (strcmp(row_variants[i].heap, heap) == 0) return &row_variants[i];
+  return report_row_find(heap);
 }

@@ -24,6 +24,10 @@ extern const size_t report_row_count;
 // The row of a heap; an unknown name gets the shared grey row. Never NULL.
 const report_row *report_row_find(const char *heap);
 
+// The row of a variant that is drawn beside its heap: the heap's colour with an open marker and a
+// sparser dash. For other variants the row of the heap. Never NULL.
+const report_row *report_row_of_variant(const char *heap, const char *variant);
+
 // Position in table order; unknown heaps come last.
 size_t report_row_order(const char *heap);
 

@@ -72,7 +72,9 @@ void section_compared(report *r) {
   text_add(&r->out,
            "The version is that of the library actually mapped into the process. Each foreign "
            "allocator runs at its fair best; its settings as shipped are a variant `stock`. "
-           "`outline` is the same heap with operations called instead of inlined.\n\n");
+           "`outline` is the same heap with operations called instead of inlined, `stw` the same "
+           "heap with `gc=stw`: it marks with the program stopped, where the plain row marks "
+           "beside it.\n\n");
 }
 
 void section_reading(report *r) {

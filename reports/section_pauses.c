@@ -18,7 +18,7 @@ static chart_series ccdf(report *r, const group *g, const char *key, const char 
     y[i] = left / d.total;
     left -= d.events[i];
   }
-  return (chart_series){group_label(g), report_row_find(group_heap(g)), SERIES_LINE, d.count, x, y};
+  return (chart_series){group_label(g), group_row(g), SERIES_LINE, d.count, x, y};
 }
 
 static void pause_figure(report *r, const scenario *s) {
@@ -27,7 +27,7 @@ static void pause_figure(report *r, const scenario *s) {
   size_t count = 0, pause_points = 0;
   for (size_t i = 0; i < s->count; i++) {
     const group *g = &s->groups[i];
-    if (!group_is_plain(g)) continue;
+    if (!group_is_drawn(g)) continue;
     pauses[count] = ccdf(r, g, "pauses", "all");
     latency[count] = ccdf(r, g, "latency", NULL);
     pause_points += pauses[count].count;
@@ -115,6 +115,57 @@ static void pause_tables(report *r, const scenario *s) {
     report_missing(r, "this workload does not time single operations");
 }
 
+// ---- delays by kind -----------------------------------------------------------------------------
+
+static const char *const delay_kinds[] = {"stop", "handshake", "assist", "stall"};
+enum { DELAY_KINDS = sizeof delay_kinds / sizeof *delay_kinds };
+
+// Whether a completed run of the row says anything about this kind: a log without such a delay holds
+// an empty list, a row without a log none.
+static bool delay_known(const group *g, const char *kind) {
+  for (size_t i = 0; i < g->count; i++)
+    if (record_ok(&g->records[i]) &&
+        json_object_get(json_object_get(g->records[i].json, "pauses"), kind))
+      return true;
+  return false;
+}
+
+// What each kind of delay came to. Sums over runs: a delay that comes once in ten runs must not
+// vanish in a median.
+static void delay_table(report *r, const scenario *s) {
+  static const char *const heads[] = {"row",     "runs",    "stops",   "longest", "handshakes",
+                                      "longest", "assists", "longest", "stalls",  "longest"};
+  const size_t before = r->out.length;
+  text_add(&r->out, "**Delays by kind**\n\n");
+  table t = table_begin(&r->out, "lrrrrrrrrr", heads);
+  size_t rows = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    const group *g = &s->groups[i];
+    size_t known = 0;
+    for (size_t k = 0; k < DELAY_KINDS; k++) known += delay_known(g, delay_kinds[k]);
+    if (!known) continue;
+    rows++;
+    table_cell(&t, group_label(g));
+    table_cell(&t, show_integer(r->memory, (double)g->ok_count));
+    for (size_t k = 0; k < DELAY_KINDS; k++) {
+      const distribution d = group_distribution(r->memory, g, "pauses", delay_kinds[k]);
+      const bool told = delay_known(g, delay_kinds[k]);
+      table_cell(&t, told ? show_integer(r->memory, d.total) : NULL);
+      table_cell(&t, d.count ? show_ns(r->memory, d.low_ns[d.count - 1]) : NULL);
+    }
+  }
+  table_end(&t);
+  text_add(&r->out, "Counts over all runs of the row, and the longest of them (to 1.6 %, the width "
+                    "of a bucket). A stop holds up every thread from the request to the resume; a "
+                    "handshake is what one thread does for the collector at a safepoint, counted "
+                    "above 1 µs; an assist is marking that a thread does to pay for what it "
+                    "allocates; a stall is an allocation that waits.\n\n");
+  if (!rows) {
+    r->out.length = before;
+    r->out.bytes[before] = 0;
+  }
+}
+
 // Number of a phase, summed (or the largest, for max_ns) over the ok runs of a group.
 static double phase_number(const group *g, const char *kind, const char *key) {
   double total = 0;
@@ -161,89 +212,13 @@ static void phase_table(report *r, const scenario *s) {
   }
 }
 
-// ---- MMU ----------------------------------------------------------------------------------------
-
-// Over the runs of a group the smallest utilisation of each window: a minimum stays a minimum.
-static chart_series mmu_series(report *r, const group *g) {
-  size_t room = 0;
-  for (size_t i = 0; i < g->count; i++) {
-    const size_t size = json_array_size(json_object_get(g->records[i].json, "mmu"));
-    if (size > room) room = size;
-  }
-  double *x = arena_alloc(r->memory, (room + 1) * sizeof *x);
-  double *y = arena_alloc(r->memory, (room + 1) * sizeof *y);
-  size_t points = 0;
-  for (size_t i = 0; i < g->count; i++) {
-    size_t j;
-    const json_t *pair;
-    if (!record_ok(&g->records[i])) continue;
-    json_array_foreach(json_object_get(g->records[i].json, "mmu"), j, pair) {
-      const double window = json_number_value(json_array_get(pair, 0));
-      const double share = json_number_value(json_array_get(pair, 1));
-      size_t at = 0;
-      while (at < points && x[at] != window) at++;
-      if (at == points && points == room) continue;
-      if (at == points) x[points] = window, y[points++] = share;
-      y[at] = fmin(y[at], share);
-    }
-  }
-  return (chart_series){
-      group_label(g), report_row_find(group_heap(g)), SERIES_LINE_POINTS, points, x, y};
-}
-
-static void mmu_table(report *r, const chart_series *series, size_t count) {
-  // Windows a reader knows: a tenth of a frame, a frame, a tenth of a second, a second.
-  static const double windows_ns[] = {1e5, 1e6, 1e7, 1e8, 1e9};
-  static const char *const heads[] = {"row", "100 µs", "1 ms", "10 ms", "100 ms", "1 s"};
-  table t = table_begin(&r->out, "lrrrrr", heads);
-  for (size_t s = 0; s < count; s++) {
-    table_cell(&t, series[s].label);
-    for (size_t w = 0; w < sizeof windows_ns / sizeof *windows_ns; w++) {
-      size_t at = 0;
-      while (at < series[s].count && series[s].x[at] != windows_ns[w]) at++;
-      table_cell(&t, at < series[s].count ? show_percent(r->memory, series[s].y[at]) : NULL);
-    }
-  }
-  table_end(&t);
-  text_add(&r->out, "Smallest over all runs; " REPORT_ABSENT
-                    " where no run was longer than the window.\n\n");
-}
-
-static void mmu(report *r, const scenario *s) {
-  chart_series *series = arena_alloc(r->memory, s->count * sizeof *series);
-  size_t count = 0;
-  for (size_t i = 0; i < s->count; i++) {
-    if (!group_is_plain(&s->groups[i])) continue;
-    series[count] = mmu_series(r, &s->groups[i]);
-    count += series[count].count > 1;
-  }
-  text_format(&r->out, "**Minimum mutator utilisation, `%s`**\n\n", scenario_workload(s));
-  if (!count) {
-    report_missing(r, "no row of this workload has a collector log");
-    return;
-  }
-  const char *title =
-      arena_format(r->memory, "%s: share of the worst window that is left to the program (MMU)",
-                   scenario_workload(s));
-  const chart_panel panel = {title,
-                             {"length of the window", AXIS_LOG_TIME},
-                             {"left to the program", AXIS_FRACTION},
-                             series,
-                             count};
-  const chart c = {
-      arena_format(r->memory, "mmu_%s", scenario_workload(s)), title, &panel, 1, true, false};
-  report_chart(r, &c,
-               "Line chart of minimum mutator utilisation against window length, one line per heap "
-               "that keeps a log of pauses. The table below holds the same curve.");
-  mmu_table(r, series, count);
-}
-
 void section_pauses(report *r) {
   static const char *const workloads[] = {"churn", "service", "bintrees"};
   text_add(&r->out, "## Pauses and observed latency\n\nA pause is what a collector says of itself, "
                     "over the whole run, set-up and warm-up included; an operation is what the "
                     "program timed, after its warm-up. So a pause can be longer than every "
-                    "operation. Rows without a collector log appear only in the second.\n\n");
+                    "operation. Rows without a collector log appear only in the second. "
+                    "\"(stw)\" is one of our heaps with the program stopped while it marks.\n\n");
   for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
     const scenario *s = scenario_main(&r->set, workloads[i]);
     text_format(&r->out, "### Pauses of `%s`\n\n", workloads[i]);
@@ -254,7 +229,8 @@ void section_pauses(report *r) {
     text_format(&r->out, "%s\n\n", scenario_phrase(r, s));
     if (scenario_has(r, s, "op_max_ns")) pause_figure(r, s);
     pause_tables(r, s);
+    delay_table(r, s);
     phase_table(r, s);
-    if (i == 0) mmu(r, s);
+    if (i == 0) mmu_part(r, s);
   }
 }

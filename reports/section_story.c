@@ -115,17 +115,32 @@ static void story_service(report *r) {
 
 // ---- time ---------------------------------------------------------------------------------------
 
+// What marking beside the program changes, where both ways were run.
+static void story_stopped(report *r, measure longest) {
+  const scenario *s = scenario_main(&r->set, "churn");
+  const char *stopped[2];
+  for (size_t i = 0; i < 2; i++) {
+    const group *g = scenario_group(s, i ? "compact" : "nonmoving", "stw");
+    stopped[i] = show_median(r->memory, measure_estimate(r->memory, g, longest), show_ns);
+  }
+  if (stopped[0] && stopped[1])
+    text_format(&r->out, " With the program stopped while they mark it is %s and %s.", stopped[0],
+                stopped[1]);
+}
+
 static void story_pauses(report *r) {
   const measure longest = {NULL, "pause_max_ns", NULL}, worst = {NULL, "op_max_ns", NULL};
   const both pause = both_of(r, "churn", longest, show_ns);
   const both op = both_of(r, "churn", worst, show_ns);
   if (!both_there(pause) || !both_there(op)) return;
-  text_format(&r->out,
-              "- **What it costs in pauses.** The longest stop on `churn` is %s on `nonmoving` and "
-              "%s on `compact` (%s), set-up and warm-up included; the slowest operation "
-              "that the program itself timed after these is %s and %s (%s; %s).",
-              pause.nonmoving, pause.compact, pause.ratio, op.nonmoving, op.compact, op.ratio,
-              story_n(r, "churn", worst));
+  text_format(
+      &r->out,
+      "- **What it costs in pauses.** The longest pause on `churn` is %s on `nonmoving` and "
+      "%s on `compact` (%s), set-up and warm-up included; the slowest operation "
+      "that the program itself timed after these is %s and %s (%s; %s).",
+      pause.nonmoving, pause.compact, pause.ratio, op.nonmoving, op.compact, op.ratio,
+      story_n(r, "churn", worst));
+  story_stopped(r, longest);
   const group *go = report_group(r, scenario_main(&r->set, "churn"), "go", "");
   const estimate go_pause = measure_estimate(r->memory, go, longest);
   const estimate go_op = measure_estimate(r->memory, go, worst);

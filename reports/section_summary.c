@@ -106,6 +106,7 @@ static void every_row(report *r) {
   for (size_t i = 0; i < report_row_count; i++) {
     if (strcmp(report_rows[i].heap, "model") == 0) continue;
     rows += rows_row(r, &t, report_rows[i].heap, "");
+    rows += rows_row(r, &t, report_rows[i].heap, "stw");
     rows += rows_row(r, &t, report_rows[i].heap, "stock");
   }
   table_end(&t);
@@ -120,7 +121,7 @@ static void every_row(report *r) {
       "its fair best for this comparison (everything free is given back at once), \"(stock)\" is "
       "the "
       "same library with its settings as shipped: what it gains in time it may hold in memory. "
-      "Medians; intervals are in "
+      "\"(stw)\" is our heap with the program stopped while it marks. Medians; intervals are in "
       "the sections below. " REPORT_ABSENT " is not measured, never zero.\n\n");
 }
 

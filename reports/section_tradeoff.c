@@ -12,15 +12,15 @@ static chart_panel scatter(report *r, const scenario *s, const char *key, const 
   size_t count = 0;
   for (size_t i = 0; i < s->count; i++) {
     const group *g = &s->groups[i];
-    if (!group_is_plain(g)) continue;
+    if (!group_is_drawn(g)) continue;
     const estimate time = measure_estimate(r->memory, g, (measure){NULL, key, NULL});
     const estimate rss = measure_estimate(r->memory, g, (measure){NULL, "peak_rss_bytes", NULL});
     if (!time.n || !rss.n || time.median <= 0) continue;
     double *point = arena_alloc(r->memory, 2 * sizeof *point);
     point[0] = time.median;
     point[1] = rss.median / mib;
-    series[count++] = (chart_series){
-        group_label(g), report_row_find(group_heap(g)), SERIES_POINTS, 1, &point[0], &point[1]};
+    series[count++] =
+        (chart_series){group_label(g), group_row(g), SERIES_POINTS, 1, &point[0], &point[1]};
   }
   return (chart_panel){
       title, {label, AXIS_LOG_TIME}, {"peak RSS, MiB", AXIS_LINEAR}, series, count};

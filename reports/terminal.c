@@ -80,6 +80,7 @@ report_status report_summary(const char *records, FILE *out, char *error, size_t
     for (size_t i = 0; i < report_row_count; i++)
       if (strcmp(report_rows[i].heap, "model") != 0) {
         grid_row(&r, &g, report_rows[i].heap, "");
+        grid_row(&r, &g, report_rows[i].heap, "stw");
         grid_row(&r, &g, report_rows[i].heap, "stock");
       }
     size_t failed = 0, skipped = 0;
@@ -91,7 +92,8 @@ report_status report_summary(const char *records, FILE *out, char *error, size_t
     if (g.rows > 2) grid_print(&g, out);
     if (g.rows > 2)
       fputs("\nleft at (3): what the seed's Example 3 still holds when most of it was dropped.\n"
-            "pause, operation, rate: churn. (stock): a library's settings as shipped.\n"
+            "pause, operation, rate: churn. (stock): a library's settings as shipped;\n"
+            "(stw): our heap with the program stopped while it marks.\n"
             "Medians; - is not measured.\n",
             out);
     fprintf(out, "%zu run%s, %zu failed, %zu skipped\n", r.set.count, r.set.count == 1 ? "" : "s",

@@ -189,6 +189,15 @@ static void test_run_prints_a_table_or_records(void **state) {
   expect("$H list", 0, "mode");
 }
 
+static void test_list_names_the_values_of_options(void **state) {
+  (void)state;
+  expect("$H list", 0, "marks; stw|concurrent, default concurrent\n");
+  expect("$H list", 0, "lines; some of gc,scav, or none (default)\n");
+  expect("$H list", 0, "grows; -1..1000, default 100\n");
+  expect("$H list", 0, "ends; default 0\n"); // "up to 9223372036854775807" says nothing
+  expect("$H list --json", 0, "\"words\":\"stw|concurrent\"");
+}
+
 static void test_failures_become_rows_and_exit_code_3(void **state) {
   (void)state;
   static const struct {
@@ -234,6 +243,52 @@ static void test_records_are_appended(void **state) {
   (void)state;
   expect("$H run good --blocks 3 --json $D/all.jsonl && wc -l <$D/all.jsonl", 0, "6\n");
   expect("$H run good --json $D/all.jsonl && wc -l <$D/all.jsonl", 0, "8\n");
+}
+
+static void test_trace_lines_are_shown(void **state) {
+  (void)state;
+  expect("$H run good --trace gc", 0, "heapduel: good on second (trace=gc)\ngc 1 of second\n");
+  expect("$H run good --trace gc", 0, "gc 1 of first\n");
+  expect("HEAPDUEL_TRACE=gc $H run good", 0, "gc 1 of first\n");
+  expect("$H run good --trace=none", 0, "first"); // and then silent:
+  expect_line("HEAPDUEL_TRACE=gc $H run good --heap first --set trace=none >/dev/null; echo end", 0,
+              "end");
+  expect_line("HEAPDUEL_TRACE=all $H run good", 2, "gc,scav,pacer");
+  expect_line("$H run good --trace all", 2, "gc,scav,pacer");
+}
+
+// Commands that measure by default do not trace because a variable is set.
+static void test_other_commands_do_not_trace(void **state) {
+  (void)state;
+  expect("export PATH=$D/tools:$PATH HEAPDUEL_TRACE=gc; "
+         "$H report --quick --blocks 1 -o $D/untraced >/dev/null && echo report || "
+         "grep -h traced $D/untraced/records.jsonl",
+         0, "report\n");
+  expect("export HEAPDUEL_TRACE=gc; $D/run_first --workload good --block 0", 3, "nobody asked");
+}
+
+static void test_timelines_of_all_runs_are_one_file(void **state) {
+  (void)state;
+  expect("$H run good --blocks 2 --timeline $D/time.json >/dev/null && cat $D/time.json; "
+         "[ ! -e $D/time.json.part ]",
+         0, "\"dropped_events\":8");
+  expect("grep -o '\"pid\":[0-9]' $D/time.json | tr '\\n' ' '", 0,
+         "\"pid\":1 \"pid\":2 \"pid\":3 \"pid\":4");
+  expect("$H run crash --heap first --timeline $D/none.json", 3, "crashed");
+  expect("cat $D/none.json", 0, "traceEvents"); // what there is
+  expect_line("$H run good --timeline $D/none/time.json", 2, "none/time.json: No such file");
+}
+
+static void test_short_options_of_the_heap(void **state) {
+  (void)state;
+  expect("$H run good --heap first --gogc off --memory-limit 64M --limit 1G --trace scav", 0,
+         "heapduel: good on first (gogc=off limit=1G memory_limit=64M trace=scav)\n");
+  expect_line("$H run good --gogc fast", 2, "or off");
+  expect_line("$H run good --memory-limit much", 2, "memory_limit");
+  answer many = shell("$H run good $(printf -- '--gogc 5 %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13)");
+  assert_int_equal(many.code, 2);
+  assert_non_null(strstr(many.text, "more than 12 --set options"));
+  free(many.text);
 }
 
 static void test_interrupt_keeps_what_finished(void **state) {
@@ -360,12 +415,17 @@ int main(void) {
       cmocka_unit_test(test_json_to_a_full_disk_keeps_the_table),
       cmocka_unit_test(test_closed_pipe_is_quiet),
       cmocka_unit_test(test_run_prints_a_table_or_records),
+      cmocka_unit_test(test_list_names_the_values_of_options),
       cmocka_unit_test(test_failures_become_rows_and_exit_code_3),
       cmocka_unit_test(test_synthesised_rows_state_every_parameter),
       cmocka_unit_test(test_timeout_is_a_row),
       cmocka_unit_test(test_skipped_is_no_failure),
       cmocka_unit_test(test_checksums_must_agree),
       cmocka_unit_test(test_records_are_appended),
+      cmocka_unit_test(test_trace_lines_are_shown),
+      cmocka_unit_test(test_other_commands_do_not_trace),
+      cmocka_unit_test(test_timelines_of_all_runs_are_one_file),
+      cmocka_unit_test(test_short_options_of_the_heap),
       cmocka_unit_test(test_interrupt_keeps_what_finished),
       cmocka_unit_test(test_hyperfine_is_optional_and_checked),
       cmocka_unit_test(test_doctor_is_strict_on_demand),

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -40,6 +41,29 @@ static void test_keeps_the_last_error_line(void **state) {
   result = shell("i=0; while [ $i -lt 300 ]; do printf abc >&2; i=$((i+1)); done", 0, 0);
   assert_int_equal(strlen(result.last_error_line), CHILD_LINE_BYTES - 1);
   child_result_free(&result);
+}
+
+// What the child says goes to our standard error as it is, and its last line is still known.
+static void test_copies_standard_error(void **state) {
+  (void)state;
+  char path[] = "/tmp/heapduel-child-XXXXXX";
+  const int descriptor = mkstemp(path), saved = dup(STDERR_FILENO);
+  assert_true(descriptor >= 0 && saved >= 0);
+  assert_true(dup2(descriptor, STDERR_FILENO) >= 0);
+  char *const argv[] = {"sh", "-c", "echo one >&2; echo out; echo two >&2", NULL};
+  const child_request request = {.argv = argv, .copy_stderr = true};
+  child_result result;
+  child_run(&request, &result);
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  char text[64] = "";
+  assert_int_equal(pread(descriptor, text, sizeof text - 1, 0), 8);
+  assert_string_equal(text, "one\ntwo\n");
+  assert_string_equal(result.last_error_line, "two");
+  assert_string_equal(result.output, "out\n");
+  child_result_free(&result);
+  close(descriptor);
+  unlink(path);
 }
 
 static void test_large_output_arrives_whole(void **state) {
@@ -100,6 +124,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_output_and_exit_code),
       cmocka_unit_test(test_keeps_the_last_error_line),
+      cmocka_unit_test(test_copies_standard_error),
       cmocka_unit_test(test_large_output_arrives_whole),
       cmocka_unit_test(test_signal_is_reported),
       cmocka_unit_test(test_deadline_kills_the_whole_group),

@@ -86,6 +86,38 @@ static void test_variants_choose_program_and_settings(void **state) {
   assert_non_null(strstr(text, "--set stock=1"));
   free(text);
   job_command_free(argv);
+  job.variant = "stw";
+  argv = job_command(&job, &heap);
+  text = joined(argv);
+  assert_non_null(strstr(text, "--set gc=stw"));
+  free(text);
+  job_command_free(argv);
+}
+
+// Reference programs know the options of our heaps as numbers, and have no log of events.
+static void test_reference_rows_get_plain_numbers(void **state) {
+  (void)state;
+  run_job job = {.workload = "w",
+                 .heap = "go",
+                 .variant = "stw",
+                 .sets = {"gogc=off", "mode=copy", "memory_limit=1K", "trace=gc,pacer"},
+                 .set_count = 4,
+                 .timeline = "/tmp/t.json"};
+  catalogue_heap heap = {.name = "go", .program = "/run_go"};
+  char **argv = job_command(&job, &heap);
+  char *text = joined(argv);
+  assert_non_null(strstr(text, "--set gogc=-1 --set mode=copy --set memory_limit=1024 "
+                               "--set trace=5 --set gc=0"));
+  assert_null(strstr(text, "--timeline"));
+  free(text);
+  job_command_free(argv);
+  heap.name = "compact";
+  argv = job_command(&job, &heap);
+  text = joined(argv);
+  assert_non_null(strstr(text, "--set gogc=off "));
+  assert_non_null(strstr(text, "--timeline /tmp/t.json"));
+  free(text);
+  job_command_free(argv);
 }
 
 static void test_reference_rows_draw_no_pages(void **state) {
@@ -150,6 +182,7 @@ int main(void) {
       cmocka_unit_test(test_title_reads_well),
       cmocka_unit_test(test_command_line),
       cmocka_unit_test(test_variants_choose_program_and_settings),
+      cmocka_unit_test(test_reference_rows_get_plain_numbers),
       cmocka_unit_test(test_reference_rows_draw_no_pages),
       cmocka_unit_test(test_params_hold_defaults_and_leave_heap_options_out),
       cmocka_unit_test(test_unbuilt_runner_is_skipped),

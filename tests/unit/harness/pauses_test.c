@@ -39,6 +39,21 @@ static void test_rows_are_exactly_the_kinds_a_mutator_feels(void **state) {
   assert_int_equal(kinds, PAUSES_ROWS - 1);
 }
 
+static void test_phases_and_losses_of_a_full_log(void **state) {
+  (void)state;
+  hs_event_log *log = new_log(2);
+  assert_int_equal(pauses_dropped(NULL), 0);
+  assert_int_equal(pauses_dropped(log), 0);
+  for (uint64_t i = 1; i <= 5; i++) stop(log, 100 * i, i);
+  assert_int_equal(pauses_dropped(log), 3);
+  const pauses_phase stops = pauses_phase_of(log, HS_EVENT_STOP);
+  assert_int_equal(stops.count, 5);
+  assert_int_equal(stops.total_ns, 15);
+  assert_int_equal(stops.max_ns, 5);
+  assert_int_equal(pauses_phase_of(log, HS_EVENT_MARK).count, 0);
+  free_log(log);
+}
+
 static void test_skipped_delays_are_not_counted(void **state) {
   (void)state;
   hs_event_log *log = new_log(16);
@@ -136,6 +151,7 @@ static void test_no_curve_from_a_log_that_dropped_events(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_rows_are_exactly_the_kinds_a_mutator_feels),
+      cmocka_unit_test(test_phases_and_losses_of_a_full_log),
       cmocka_unit_test(test_skipped_delays_are_not_counted),
       cmocka_unit_test(test_largest_delay_is_exact_when_new),
       cmocka_unit_test(test_counting_twice_adds_nothing),

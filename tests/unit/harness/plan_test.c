@@ -105,6 +105,22 @@ static void test_stock_rows_are_timed_like_the_others(void **state) {
   }
 }
 
+// Both collectors of our heaps are compared block by block, with times and pauses.
+static void test_both_collectors_are_timed(void **state) {
+  (void)state;
+  for (int quick = 0; quick < 2; quick++)
+    for (uint64_t block = 0; block < 2; block++) {
+      job_list list = {.jobs = NULL};
+      plan_block(&catalogue, quick, 1, block, &list);
+      static const char *const names[] = {"churn", "bintrees"}, *const heaps[] = {"nonmoving",
+                                                                                  "compact"};
+      for (size_t i = 0; i < 4; i++)
+        assert_int_equal(count_jobs(&list, names[i / 2], heaps[i % 2], "stw", NULL), 1);
+      assert_int_equal(count_jobs(&list, "churn", "libc", "stw", NULL), 0);
+      job_list_free(&list);
+    }
+}
+
 static bool same_scenario(const run_job *a, const run_job *b) {
   if (strcmp(a->workload, b->workload) || strcmp(a->heap, b->heap)) return false;
   for (size_t s = 0; s < a->set_count; s++)
@@ -208,6 +224,7 @@ int main(void) {
       cmocka_unit_test(test_first_block_holds_every_question),
       cmocka_unit_test(test_later_blocks_repeat_timed_rows_only),
       cmocka_unit_test(test_stock_rows_are_timed_like_the_others),
+      cmocka_unit_test(test_both_collectors_are_timed),
       cmocka_unit_test(test_variants_have_the_settings_of_the_plain_row),
       cmocka_unit_test(test_churn_is_long_enough_to_collect),
       cmocka_unit_test(test_no_job_is_planned_twice),

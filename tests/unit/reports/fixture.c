@@ -175,9 +175,10 @@ static void observe(json_t *record, const row *r, double factor) {
   set_number(metrics, "pause_p99_ns", r->pause_ns * factor);
   set_number(metrics, "pause_max_ns", r->pause_ns * factor);
   set_number(metrics, "pause_total_ns", r->pause_ns * 8 * factor);
-  json_object_set_new(
-      record, "pauses",
-      json_pack("{s:o}", "all", histogram(r->pause_ns / 3, r->pause_ns * factor, 12)));
+  json_t *stops = histogram(r->pause_ns / 3, r->pause_ns * factor, 12);
+  json_object_set_new(record, "pauses",
+                      json_pack("{s:O,s:o,s:[[i,i],[i,i]],s:[],s:[]}", "all", stops, "stop", stops,
+                                "handshake", 2048, 5, 9216, 2, "stall", "assist"));
   json_object_set_new(record, "phases",
                       json_pack("{s:{s:i,s:I,s:I}}", "mark", "count", 12, "total_ns",
                                 (json_int_t)(r->pause_ns * 6), "max_ns", (json_int_t)r->pause_ns));
@@ -229,6 +230,27 @@ static void alloc_rows(json_t *out, const row *r, int block, const char *variant
   json_array_append_new(out, record);
 }
 
+// Our heaps with the program stopped while they mark: longer pauses. The log of one of them was full.
+static void stopped_rows(json_t *out, const row *r, unsigned parts, int block) {
+  row slower = *r;
+  slower.pause_ns *= 3;
+  json_t *churn = timed_new("churn", &slower, block,
+                            json_pack("{s:i,s:i,s:i}", "n", 17, "ops", 300000, "noalloc", 0),
+                            3e8 + r->op_ns * 1e6);
+  json_t *trees =
+      timed_new("bintrees", &slower, block, json_pack("{s:i}", "depth", 14), r->garbage_ns * 4e7);
+  json_object_set_new(churn, "variant", json_string("stw"));
+  json_object_set_new(trees, "variant", json_string("stw"));
+  if (strcmp(r->heap, "compact") == 0) {
+    json_object_del(churn, "mmu");
+    set_number(json_object_get(churn, "metrics"), "events_dropped_count", 7);
+  }
+  if (parts & FIXTURE_CHURN) json_array_append(out, churn);
+  if (parts & FIXTURE_BINTREES) json_array_append(out, trees);
+  json_decref(churn);
+  json_decref(trees);
+}
+
 static void timed_rows(json_t *out, const row *r, unsigned parts, int block) {
   if (parts & FIXTURE_CHURN)
     json_array_append_new(
@@ -242,6 +264,8 @@ static void timed_rows(json_t *out, const row *r, unsigned parts, int block) {
   if (parts & FIXTURE_BINTREES)
     json_array_append_new(
         out, timed_new("bintrees", r, block, json_pack("{s:i}", "depth", 14), r->garbage_ns * 4e7));
+  if ((parts & (FIXTURE_CHURN | FIXTURE_BINTREES)) && r->accounts && !row_is_go(r))
+    stopped_rows(out, r, parts, block);
   if (parts & FIXTURE_ALLOC) alloc_rows(out, r, block, "", 1);
   if ((parts & FIXTURE_ALLOC) &&
       (strcmp(r->heap, "compact") == 0 || strcmp(r->heap, "nonmoving") == 0))

@@ -169,6 +169,31 @@ static void test_a_full_report_holds_together(void **state) {
   free(markdown);
 }
 
+// Both collectors of our heaps stand beside each other, and every kind of delay is told apart.
+static void test_pauses_are_told_by_kind_and_collector(void **state) {
+  (void)state;
+  char *markdown = render(FIXTURE_ALL, 3, 0, NULL, "kinds");
+  const char *pauses = strstr(markdown, "### Pauses of `churn`");
+  assert_non_null(pauses);
+  const char *kinds = strstr(pauses, "**Delays by kind**");
+  assert_non_null(kinds);
+  // 3 runs of the fixture's two pairs; an empty list is zero, which is not "not measured".
+  const char *row = strstr(kinds, "\n| nonmoving (stw) | 3 | ");
+  assert_non_null(row);
+  assert_non_null(strstr(row, " | 21 | 9.22 µs | 0 | – | 0 | – |\n"));
+  assert_null(strstr(kinds, "\n| libc | 3 |")); // keeps no log
+  const char *mmu = strstr(pauses, "**Minimum mutator utilisation, `churn`**");
+  assert_non_null(mmu);
+  assert_non_null(strstr(mmu, "\n| nonmoving (stw) | "));
+  assert_non_null(strstr(mmu, "No curve, because the log of events was full: compact (stw).\n"));
+  assert_non_null(strstr(markdown, "With the program stopped while they mark it is "));
+  free(markdown);
+  char *points = fixture_slurp(in_folder("kinds/figures/mmu_churn.csv"), NULL);
+  assert_non_null(strstr(points, "\"nonmoving\",10000,"));
+  assert_non_null(strstr(points, "\"nonmoving (stw)\",10000,"));
+  free(points);
+}
+
 // The first screen: what is left, what it cost and what to choose, in words; both settings of a
 // library beside each other, named.
 static void test_first_screen_tells_the_story(void **state) {
@@ -344,6 +369,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_same_records_give_the_same_bytes),
       cmocka_unit_test(test_a_full_report_holds_together),
+      cmocka_unit_test(test_pauses_are_told_by_kind_and_collector),
       cmocka_unit_test(test_first_screen_tells_the_story),
       cmocka_unit_test(test_each_part_alone_and_each_part_missing),
       cmocka_unit_test(test_says_what_is_missing),
