@@ -23,6 +23,8 @@ enum { SWEEP_BATCH_SPANS = 100 };
 // A cycle with no more to scan than this is run by the thread that finds it due, if it is the only one:
 // that takes less time than waking the collector, and no other thread has to answer.
 enum { SMALL_CYCLE_BYTES = 32 << 10 };
+// A heap that may grow by this until the next cycle is small.
+enum { SMALL_HEAP_ROOM_BYTES = 32 << 20 };
 // How far threads may allocate beyond the goal before they wait for the collector, percent of the goal;
 // and how long they wait at a time.
 enum { OVERSHOOT_PERCENT = 25 };
@@ -140,15 +142,27 @@ void nm_cycle_set_due(nonmoving_heap *heap) {
   hs_store_relaxed(&heap->overshoot_bytes, most);
 }
 
+// Live bytes that the next goal is based on: what tracing found. Slots allocated black were not traced;
+// in a steady state as much dies while the heap is marked as is allocated and stays, so adding them (as
+// Go does) would count it twice, and the goal of a large heap would creep up with the time that marking
+// takes. But a cycle leaves room for half of the growth that is asked for, whatever it ran into; and a
+// small heap for all of it, as in Go, because there it costs little memory and saves cycles.
+static uint64_t paced_bytes(const nonmoving_heap *heap, uint64_t traced, uint64_t black) {
+  const double growth = (double)hs_max_i64(heap->config.gogc_percent, 0) / 100;
+  const double live = (double)(traced + black), whole = live * growth;
+  const double room = hs_max_double(whole / 2, hs_min_double(whole, (double)SMALL_HEAP_ROOM_BYTES));
+  return hs_max_u64(traced, (uint64_t)((live + room) / (1 + growth)));
+}
+
 // Where goals come from: what was marked, and how the pace went.
 static void set_goals(nonmoving_heap *heap, const nm_cycle_trace *course) {
   const hs_marking *const marking = &heap->marking;
   const uint64_t black = hs_load_relaxed(&heap->black_bytes);
-  const uint64_t marked = hs_load_relaxed(&marking->bytes) + black;
+  const uint64_t traced = hs_load_relaxed(&marking->bytes), marked = traced + black;
   const uint64_t roots = marking->roots_bytes + marking->frames_bytes;
   const hs_pacer_cycle cycle = {
       .live_bytes = hs_load_relaxed(&heap->live_bytes),
-      .marked_bytes = marked,
+      .marked_bytes = paced_bytes(heap, traced, black),
       .scanned_bytes = hs_load_relaxed(&marking->scanned_bytes) + roots,
       .roots_bytes = roots,
       .utilisation = utilisation(heap, course),

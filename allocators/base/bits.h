@@ -26,7 +26,9 @@ static inline uint64_t hs_low_mask(unsigned n) { return n >= 64 ? ~0ull : (1ull 
 
 static inline size_t hs_min_size(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t hs_max_size(size_t a, size_t b) { return a > b ? a : b; }
+static inline double hs_max_double(double a, double b) { return a > b ? a : b; }
 static inline double hs_min_double(double a, double b) { return a < b ? a : b; }
+static inline int64_t hs_max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline uint64_t hs_min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static inline uint64_t hs_max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
 

@@ -225,11 +225,13 @@ static void clear_weak_cells(hs_marking *marking) {
 
 // ---- the marking --------------------------------------------------------------------------------
 
-static void drain_slice(hs_marking *marking, hs_grey *grey, hs_marking_tick_fn tick) {
+// False: there was nothing to do.
+static bool drain_slice(hs_marking *marking, hs_grey *grey, hs_marking_tick_fn tick) {
   const hs_marked marked = marking->ops->drain(marking->heap, grey, SLICE_REFS);
-  count_slice(marking, &marked);
+  const bool any = count_slice(marking, &marked) > 0;
   hs_add_relaxed(&marking->credit_bytes, (int64_t)marked.scanned_bytes);
   if (tick) tick(marking->heap);
+  return any;
 }
 
 // Nothing is queued and nobody is at work, at one moment: a marker counts itself in `active` before it
@@ -254,8 +256,8 @@ static drained drain_all(hs_marking *marking, hs_grey *grey, hs_marking_tick_fn 
   for (;;) {
     while (!is_quiet(marking, grey, &result.marked_count)) {
       if (marking->worker_count > 0) hs_grey_share(grey); // or workers would find nothing
-      drain_slice(marking, grey, tick);
-      HS_CPU_RELAX();
+      // Others have the rest; one may be preempted in its slice and need this core.
+      if (!drain_slice(marking, grey, tick)) hs_os_yield();
     }
     if (!hs_load_relaxed(&marking->pool.overflowed)) return result;
     hs_store_relaxed(&marking->pool.overflowed, 0u);
@@ -291,7 +293,7 @@ static void terminate(hs_marking *marking, hs_thread *self, hs_grey *grey,
   } while (now.marked_count != before.marked_count || now.rescanned ||
            !close_weak_cells(marking->world, shaded));
   hs_store_seq_cst(&marking->on, 0u); // Note [assisting]
-  while (hs_load_seq_cst(&marking->active) != 0) HS_CPU_RELAX();
+  while (hs_load_seq_cst(&marking->active) != 0) hs_os_yield();
 }
 
 void hs_marking_run(hs_marking *marking, hs_thread *self, hs_marking_tick_fn tick) {
@@ -308,7 +310,7 @@ void hs_marking_run(hs_marking *marking, hs_thread *self, hs_marking_tick_fn tic
   marking->ops->shade_roots(marking->heap, &grey);
   for (bool more = true; more;) {
     more = scan_root_slice(marking, &grey);
-    drain_slice(marking, &grey, tick);
+    (void)drain_slice(marking, &grey, tick);
   }
   terminate(marking, self, &grey, tick);
   hs_grey_end(&grey);
