@@ -13,8 +13,9 @@
 //   bit  57     FORWARDED: bits 0-31 are the index of the entry that replaced this one (renaming)
 //   bit  63     reserved for MOVING: the sign of the word tells a writer that a copy is under way
 //   Objects have no header: one of 16 bytes costs 16 + 8.
-//   Readers load the low half only. Entries are _Atomic because a concurrent collector will change
-//   them under running mutators; with the world stopped for every move, relaxed order suffices.
+//   Mutators load the low half only, markers the word. An entry is written by the thread that allocates
+//   the object, before it stores the reference with release, and then changes only while the world is
+//   stopped: relaxed order suffices.
 #ifndef COMPACT_H
 #define COMPACT_H
 
@@ -24,6 +25,7 @@
 #include "allocators/heap_stats.h"
 #include "allocators/heap_types.h"
 #include "allocators/runtime/event_log.h"
+#include "allocators/runtime/marking.h"
 #include "allocators/runtime/roots.h"
 #include "allocators/runtime/world.h"
 

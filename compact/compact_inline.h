@@ -44,15 +44,22 @@ HEAP_INLINE heap_ref compact_alloc(compact_thread *thread, size_t ref_count, siz
 
 HEAP_INLINE void compact_discard(compact_thread *thread, heap_ref ref) { (void)thread, (void)ref; }
 
+// Slots are atomics, which costs nothing, because markers read them while the program runs. Their
+// addresses are stable between safepoints.
+static inline _Atomic(uintptr_t) *compact_slot(const compact_thread *thread, heap_ref object,
+                                               size_t slot) {
+  return (_Atomic(uintptr_t) *)(void *)compact_address(thread, object) + slot;
+}
+
 HEAP_INLINE heap_ref compact_load(compact_thread *thread, heap_ref object, size_t slot) {
   HS_ASSERT(compact_slot_is_valid(object, slot));
-  return ((const heap_ref *)(const void *)compact_address(thread, object))[slot];
+  return (heap_ref){hs_load_relaxed(compact_slot(thread, object, slot))};
 }
 
 HEAP_INLINE void compact_store(compact_thread *thread, heap_ref object, size_t slot,
                                heap_ref value) {
   HS_ASSERT(compact_slot_is_valid(object, slot));
-  ((heap_ref *)(void *)compact_address(thread, object))[slot] = value;
+  hs_barrier_store(&thread->base, compact_slot(thread, object, slot), value.bits);
 }
 
 HEAP_INLINE const void *compact_read(compact_thread *thread, heap_ref object, size_t ref_count) {
@@ -84,11 +91,10 @@ HEAP_INLINE void compact_root_remove(compact_thread *thread, heap_root *root) {
 }
 HEAP_INLINE heap_ref compact_root_load(compact_thread *thread, const heap_ref *slot) {
   (void)thread;
-  return *slot;
+  return (heap_ref){hs_load_relaxed((const _Atomic(uintptr_t) *)&slot->bits)};
 }
 HEAP_INLINE void compact_root_store(compact_thread *thread, heap_ref *slot, heap_ref value) {
-  (void)thread;
-  *slot = value;
+  hs_barrier_store(&thread->base, (_Atomic(uintptr_t) *)&slot->bits, value.bits);
 }
 
 HEAP_INLINE void compact_poll(compact_thread *thread) { hs_poll(&thread->base); }
@@ -98,8 +104,7 @@ HEAP_INLINE void compact_blocking_begin(compact_thread *thread) {
 HEAP_INLINE void compact_blocking_end(compact_thread *thread) { hs_blocking_end(&thread->base); }
 
 HEAP_INLINE heap_ref compact_weak_get(compact_thread *thread, compact_weak *weak) {
-  (void)thread;
-  return (heap_ref){hs_load_relaxed(&weak->base.target)}; // changes only while the world is stopped
+  return hs_weak_get(&thread->base, &weak->base);
 }
 
 #endif

@@ -7,12 +7,32 @@
 #include "allocators/base/track.h"
 #include "compact/cp_internal.h"
 
-// Objects allocated since the last count: handles taken, and bytes between chunk and next.
-void cp_cache_count(compact_thread *thread) {
-  thread->alloc_objects += hs_popcount64(thread->handles_taken) - hs_popcount64(thread->handles);
+// Objects allocated since the last count, all in the open region: handles taken, and bytes between chunk
+// and next. black: markers do not see them, so they are counted here (I-cp-13).
+static void count(compact_thread *thread, bool black) {
+  compact_heap *const heap = thread->heap;
+  const uint64_t objects = hs_popcount64(thread->handles_taken) - hs_popcount64(thread->handles);
+  const uint64_t bytes = (uint64_t)(thread->next - thread->chunk);
   thread->handles_taken = thread->handles;
-  thread->alloc_bytes += (uint64_t)(thread->next - thread->chunk);
   thread->chunk = thread->next;
+  thread->alloc_objects += objects;
+  thread->alloc_bytes += bytes;
+  if (!black || objects == 0) return;
+  hs_add_relaxed(&cp_region_at(heap, thread->region)->live, CP_LIVE(bytes, objects));
+  hs_add_relaxed(&heap->black_bytes, bytes);
+  hs_add_relaxed(&heap->black_count, objects);
+}
+
+static bool is_black(const compact_thread *thread) {
+  return thread->base.barrier == HS_BARRIER_BLACK;
+}
+
+void cp_cache_count(compact_thread *thread) { count(thread, is_black(thread)); }
+
+// What was allocated until now is white; what is left of the handles will be black.
+void cp_cache_blacken(compact_thread *thread) {
+  count(thread, false);
+  if (thread->handles != 0) cp_mark_set_black(thread->heap, thread->handle_word, thread->handles);
 }
 
 // ---- handles ------------------------------------------------------------------------------------
@@ -21,7 +41,9 @@ static void give_slab(compact_thread *thread, bool locked) {
   compact_heap *const heap = thread->heap;
   if (thread->slab == CP_NONE) return;
   if (thread->handles != 0) { // not taken: free again
-    cp_alloc_at(heap, thread->slab)->words[thread->slab_word - 1] &= ~thread->handles;
+    _Atomic(uint64_t) *const word = &cp_alloc_at(heap, thread->slab)->words[thread->slab_word - 1];
+    hs_store_relaxed(word, hs_load_relaxed(word) & ~thread->handles);
+    if (is_black(thread)) cp_mark_set_white(heap, thread->handle_word, thread->handles);
     cp_slab *const s = cp_slab_at(heap, thread->slab);
     s->used = (uint16_t)(s->used - hs_popcount64(thread->handles));
   }
@@ -39,19 +61,20 @@ static void give_slab(compact_thread *thread, bool locked) {
 static bool take_word(compact_thread *thread) {
   compact_heap *const heap = thread->heap;
   if (thread->slab == CP_NONE) return false;
-  uint64_t *const words = cp_alloc_at(heap, thread->slab)->words;
+  _Atomic(uint64_t) *const words = cp_alloc_at(heap, thread->slab)->words;
   while (thread->slab_word < CP_SLAB_WORDS) {
     const uint32_t word = thread->slab_word++;
-    const uint64_t free = ~words[word];
+    const uint64_t free = ~hs_load_relaxed(&words[word]);
     if (free == 0) continue;
-    words[word] = ~0ull;
-    const unsigned count = hs_popcount64(free);
+    hs_store_relaxed(&words[word], ~0ull);
+    const unsigned entries = hs_popcount64(free);
     cp_slab *const s = cp_slab_at(heap, thread->slab);
-    s->used = (uint16_t)(s->used + count);
+    s->used = (uint16_t)(s->used + entries);
     thread->handles = thread->handles_taken = free;
     thread->handle_word =
         heap->table + (size_t)thread->slab * CP_SLAB_ENTRIES + word * CP_WORD_ENTRIES;
-    hs_add_relaxed(&heap->since_bytes, (uint64_t)count * sizeof(compact_entry));
+    if (is_black(thread)) cp_mark_set_black(heap, thread->handle_word, free);
+    hs_add_relaxed(&heap->since_bytes, (uint64_t)entries * sizeof(compact_entry));
     return true;
   }
   return false;
@@ -154,6 +177,10 @@ void cp_cache_release(compact_thread *thread, bool locked) {
   if (!locked) hs_mutex_unlock(&heap->lock);
 }
 
+void cp_cache_release_all_stw(compact_heap *heap) {
+  HS_WORLD_EACH_THREAD(&heap->world, thread) cp_cache_release((compact_thread *)thread, true);
+}
+
 // ---- the slow path of allocation ----------------------------------------------------------------
 
 // One try; no safepoint. The entry of a large object is taken as compact_alloc would.
@@ -165,11 +192,25 @@ static heap_ref allocate_try(compact_thread *thread, size_t ref_count, size_t by
   if (!large) return compact_alloc(thread, ref_count, bytes - ref_count * sizeof(heap_ref));
   compact_entry *const entry = thread->handle_word + hs_ctz64(thread->handles);
   if (!cp_large_alloc(heap, ref_count, bytes, entry)) return HEAP_NULL;
+  cp_cache_count(thread); // what is small, as it belongs to a region
   thread->handles &= thread->handles - 1;
+  thread->handles_taken = thread->handles;
   const uint64_t counted = hs_align_up(bytes, CP_GRANULE_BYTES);
   thread->alloc_bytes += counted;
+  thread->alloc_objects++;
+  if (is_black(thread)) {
+    hs_add_relaxed(&heap->black_bytes, counted);
+    hs_add_relaxed(&heap->black_count, (uint64_t)1);
+  }
   hs_add_relaxed(&heap->since_bytes, counted);
   return cp_ref_of(entry);
+}
+
+// What the refill for an allocation will take, about: the pace is kept by it.
+static size_t bytes_wanted(const compact_thread *thread, size_t bytes) {
+  if (bytes > COMPACT_SMALL_BYTES) return bytes;
+  const size_t handles = thread->handles == 0 ? CP_WORD_ENTRIES * sizeof(compact_entry) : 0;
+  return handles + ((size_t)(thread->limit - thread->next) < bytes ? CP_CHUNK_BYTES : 0);
 }
 
 heap_ref compact_alloc_slow(compact_thread *thread, size_t ref_count, size_t byte_count) {
@@ -180,12 +221,12 @@ heap_ref compact_alloc_slow(compact_thread *thread, size_t ref_count, size_t byt
     return HEAP_NULL;
   hs_poll(&thread->base);
   if (cp_is_stress(heap))
-    cp_cycle_run(thread, HEAP_COLLECT_FULL, CP_REASON_DUE);
-  else if (cp_cycle_is_due(heap))
-    cp_cycle_run(thread, HEAP_COLLECT_MINOR, CP_REASON_DUE);
+    (void)cp_cycle_run(heap, thread, HEAP_COLLECT_FULL, CP_REASON_DUE);
+  else
+    cp_pace_step(thread, bytes_wanted(thread, bytes));
   heap_ref ref = allocate_try(thread, ref_count, bytes);
-  if (heap_is_null(ref)) {
-    cp_cycle_run(thread, HEAP_COLLECT_RELEASE, CP_REASON_NO_MEMORY);
+  for (bool own = false; heap_is_null(ref) && !own;) {
+    own = cp_cycle_run(heap, thread, HEAP_COLLECT_RELEASE, CP_REASON_NO_MEMORY);
     ref = allocate_try(thread, ref_count, bytes);
   }
   // In stress mode every allocation comes here: nothing is kept for the fast path.

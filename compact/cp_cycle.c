@@ -1,51 +1,43 @@
 // SPDX-License-Identifier: MIT
-// One collection, start to end, with the world stopped:
-//   flush    threads give regions and slabs back: allocation bits and tops are exact
-//   mark     from roots and pins
-//   sweep    weak cells, large objects, handles (the bitmap swap), regions without live objects
-//   compact  empty sparse regions into dense ones
+// One collection, start to end:
+//   begin    mark bits and counts of the last cycle are cleared
+//   mark     everything reachable (runtime/marking.h)
+//   map      MINOR: choose the regions to empty and find their objects
+//  with the world stopped:
+//   flush    threads give regions and slabs back: allocation bits, marks, tops and counts are exact
+//   map      FULL and RELEASE, with the regions that threads had open
+//   sweep    large objects, handles (the bitmap swap), regions without live objects
+//   pace     the next goal and trigger
+//   compact  empty the sources into dense regions; MINOR: in stops of their own, each so short that the
+//            program hardly notices
 //   rename   move the handles of sparse slabs into dense ones
-//   release  give free pages back, all of them or those above what the next cycle needs
-//   schedule the next trigger
+//   release  give free pages back, all of them or those above what the next cycle needs; MINOR: beside
+//            the program again
+// gc=concurrent: the collector thread runs automatic cycles, and the program runs up to the flush.
+// gc=stw: the thread that finds a cycle due runs it, and the world is stopped from mark on. A cycle that
+// the program asks for is run by the thread that asks.
 // A cycle that cannot get memory for compacting or renaming leaves that out; it never fails.
-#include "allocators/runtime/pacer.h"
 #include "compact/cp_internal.h"
 
-// A cycle is not due before a region's worth was allocated, however close the limit is: the limit
-// itself is enforced page by page (cp_charge), and collecting at every allocation helps nobody.
-static const uint64_t MIN_TRIGGER_BYTES = CP_REGION_BYTES;
+// Queue memory above this is given back after a cycle: mapping it again costs more than it saves below.
+static const size_t QUEUE_RETAINED_BYTES = 1 << 20;
+// Evacuation begins no other region when a stop of an automatic cycle is that old; one region takes some
+// 300 us. As much time again is the program's before the next stop.
+static const uint64_t STOP_BUDGET_NS = 1000 * 1000;
+
+static hs_thread *base_of(compact_thread *thread) { return thread ? &thread->base : NULL; }
+static uint32_t id_of(const cp_course *course) { return course->self ? course->self->id : 0; }
 
 typedef struct phase_clock {
   compact_heap *heap;
-  uint32_t thread;
   uint64_t begin_ns;
 } phase_clock;
 
 static void phase_end(phase_clock *clock, hs_event_kind kind, uint64_t value) {
   const uint64_t now_ns = hs_os_now_ns();
-  hs_event_log_add(&clock->heap->log, kind, clock->thread, clock->begin_ns, now_ns, value);
+  hs_event_log_add(&clock->heap->log, kind, id_of(&clock->heap->course), clock->begin_ns, now_ns,
+                   value);
   clock->begin_ns = now_ns;
-}
-
-bool cp_cycle_is_due(compact_heap *heap) {
-  // Relaxed: a stale value delays or repeats the test, and the collector tests again.
-  return hs_load_relaxed(&heap->since_bytes) >= hs_load_relaxed(&heap->trigger_bytes);
-}
-
-void cp_cycle_schedule(compact_heap *heap, uint64_t roots_bytes) {
-  const uint64_t entries = heap->totals.live_objects * sizeof(compact_entry);
-  const uint64_t marked = heap->totals.live_bytes + entries;
-  heap->goal_bytes = hs_pacer_goal_bytes(&heap->config, marked, roots_bytes);
-  hs_store_relaxed(&heap->trigger_bytes,
-                   heap->goal_bytes == UINT64_MAX
-                       ? UINT64_MAX
-                       : hs_max_u64(heap->goal_bytes - marked, MIN_TRIGGER_BYTES));
-  hs_store_relaxed(&heap->since_bytes, (uint64_t)0);
-}
-
-static heap_ref weak_survivor(void *context, heap_ref target) {
-  const compact_heap *const heap = context;
-  return cp_entry_is_marked(heap, cp_entry_index(heap, cp_entry_of(target))) ? target : HEAP_NULL;
 }
 
 static cp_effort effort_of(const compact_heap *heap, heap_collect_kind kind) {
@@ -53,14 +45,39 @@ static cp_effort effort_of(const compact_heap *heap, heap_collect_kind kind) {
   return kind == HEAP_COLLECT_MINOR ? CP_EFFORT_AUTOMATIC : CP_EFFORT_FULL;
 }
 
+static void mark(compact_heap *heap) {
+  cp_course *const course = &heap->course;
+  course->live_at_start_bytes = cp_pace_live_bytes(heap);
+  cp_pace_begin(heap);
+  cp_trace_begin(heap);
+  const uint64_t begin_cpu_ns = hs_os_thread_cpu_ns();
+  course->mark_begin_ns = hs_os_now_ns();
+  hs_limiter_begin_marking(&heap->limiter, course->mark_begin_ns, heap->pacer.background_share);
+  hs_marking_run(&heap->marking, course->self, cp_pace_revise);
+  course->mark_end_ns = hs_os_now_ns();
+  course->marker_cpu_ns = hs_os_thread_cpu_ns() - begin_cpu_ns;
+  hs_limiter_add_assist(&heap->limiter, hs_load_relaxed(&heap->marking.assist_ns));
+  hs_limiter_end_marking(&heap->limiter, course->mark_end_ns);
+  hs_event_log_add(&heap->log, HS_EVENT_MARK, id_of(course), course->mark_begin_ns,
+                   course->mark_end_ns, hs_load_relaxed(&heap->marking.bytes));
+  cp_mark_queue_count(heap);
+}
+
+// Barriers go off, and what markers and black threads counted is what lives.
+static void end_marking(compact_heap *heap) {
+  cp_totals *const totals = &heap->totals;
+  hs_marking_end(&heap->marking, heap->course.self);
+  totals->live_bytes = hs_load_relaxed(&heap->marking.bytes) + hs_load_relaxed(&heap->black_bytes);
+  totals->live_objects =
+      hs_load_relaxed(&heap->marking.objects_count) + hs_load_relaxed(&heap->black_count);
+}
+
 // Returns the number of live entries.
-static uint64_t mark_and_sweep(compact_heap *heap, phase_clock *clock) {
+static uint64_t sweep(compact_heap *heap, phase_clock *clock) {
   cp_totals *const totals = &heap->totals;
   const uint64_t bytes_before = totals->live_bytes + totals->since_bytes;
   const uint64_t objects_before = totals->live_objects + totals->since_objects;
-  cp_mark_stw(heap);
-  phase_end(clock, HS_EVENT_MARK, totals->live_bytes);
-  hs_weak_visit_stw(&heap->world, weak_survivor, heap);
+  end_marking(heap);
   (void)cp_large_sweep_stw(heap);
   const uint64_t entries = cp_handle_sweep_stw(heap);
   cp_region_free_dead_stw(heap);
@@ -71,60 +88,145 @@ static uint64_t mark_and_sweep(compact_heap *heap, phase_clock *clock) {
   return entries;
 }
 
-static void move_and_rename(compact_heap *heap, cp_effort effort, uint64_t entries,
-                            phase_clock *clock) {
-  if (heap->config.compaction) {
-    const uint64_t moved = cp_evacuate_stw(heap, effort);
-    heap->totals.moved_bytes += moved;
-    if (moved > 0) phase_end(clock, HS_EVENT_COMPACT, moved);
-  }
-  if (heap->config.renaming) {
-    const uint64_t renamed = cp_rename_stw(heap, entries, effort);
-    heap->totals.renamed_count += renamed;
-    if (renamed > 0) phase_end(clock, HS_EVENT_RENAME, renamed);
-  }
+// False: time is over, and there is more to move.
+static bool evacuate(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t budget_ns,
+                     phase_clock *clock) {
+  uint64_t moved = 0;
+  const uint64_t until_ns = budget_ns == UINT64_MAX ? budget_ns : clock->begin_ns + budget_ns;
+  const bool done = cp_evacuate_stw(heap, map, effort, until_ns, &moved);
+  heap->totals.moved_bytes += moved;
+  if (moved > 0) phase_end(clock, HS_EVENT_COMPACT, moved);
+  return done;
 }
 
-static void run_phases(compact_heap *heap, phase_clock *clock, heap_collect_kind kind) {
+static void rename_handles(compact_heap *heap, uint64_t entries, cp_effort effort,
+                           phase_clock *clock) {
+  if (!heap->config.renaming) return;
+  const uint64_t renamed = cp_rename_stw(heap, entries, effort);
+  heap->totals.renamed_count += renamed;
+  if (renamed > 0) phase_end(clock, HS_EVENT_RENAME, renamed);
+}
+
+static void release(compact_heap *heap) {
+  phase_clock clock = {heap, hs_os_now_ns()};
+  const uint64_t before = heap->totals.scavenged_bytes;
+  cp_release(heap, heap->course.kind);
+  if (heap->totals.scavenged_bytes > before)
+    phase_end(&clock, HS_EVENT_SCAVENGE, heap->totals.scavenged_bytes - before);
+}
+
+static bool verifies(const compact_heap *heap) { return heap->config.verify || cp_is_stress(heap); }
+
+// Everything after the marking that needs the program to stand still at once. mapped: the back-map is
+// made. False: regions are left to be emptied in stops of their own; then nothing is renamed or verified,
+// for which caches would have to be flushed again.
+static bool finish_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, bool mapped) {
+  phase_clock clock = {heap, hs_os_now_ns()};
   cp_peak_note(heap); // chunks taken since the last region was opened are not in it
-  HS_WORLD_EACH_THREAD(&heap->world, thread)
-  cp_cache_release((compact_thread *)thread, true);
-  const uint64_t entries = mark_and_sweep(heap, clock);
-  move_and_rename(heap, effort_of(heap, kind), entries, clock);
-  cp_cycle_schedule(heap, hs_roots_slot_count_stw(&heap->world) * sizeof(heap_ref));
-  const uint64_t released = heap->totals.scavenged_bytes;
-  cp_release_stw(heap, kind);
-  if (heap->totals.scavenged_bytes > released)
-    phase_end(clock, HS_EVENT_SCAVENGE, heap->totals.scavenged_bytes - released);
+  cp_cache_release_all_stw(heap);
+  if (!mapped && heap->config.compaction) cp_back_map_make(heap, map, effort);
+  const uint64_t entries = sweep(heap, &clock);
+  const bool split = mapped && !verifies(heap) && !cp_rename_is_due(heap, entries, effort);
+  const bool done = evacuate(heap, map, effort, split ? STOP_BUDGET_NS : UINT64_MAX, &clock);
+  rename_handles(heap, entries, effort, &clock);
+  cp_pace_end_stw(heap);
+  if (!mapped) release(heap); // else beside the program
   // Reads the log's pages: not in the short pauses.
-  if (kind != HEAP_COLLECT_MINOR) cp_fixed_count(heap);
-  HS_REQUIRE(!(heap->config.verify || cp_is_stress(heap)) || cp_verify_stw(heap),
+  if (heap->course.kind != HEAP_COLLECT_MINOR) cp_fixed_count(heap);
+  heap->totals.cycles++;
+  heap->totals.forced_cycles += heap->course.forced;
+  hs_add_acq_rel(&heap->cycles_count, 1u); // pairs: stall, whose thread looks at the pace again
+  HS_REQUIRE(!verifies(heap) || cp_verify_stw(heap),
              "the compacting heap is inconsistent after a collection");
+  return done;
 }
 
-void cp_cycle_run(compact_thread *thread, heap_collect_kind kind, cp_reason reason) {
-  compact_heap *const heap = thread->heap;
-  hs_world_enter_collector(&heap->world, &thread->base);
-  // Another thread may have collected while this one waited.
-  if (reason != CP_REASON_DUE || cp_is_stress(heap) || cp_cycle_is_due(heap)) {
-    const uint64_t cpu_ns = hs_os_thread_cpu_ns();
-    hs_world_stop(&heap->world, &thread->base);
-    phase_clock clock = {heap, thread->base.id, hs_os_now_ns()};
+// Stops of the rest of an evacuation, with at least as much time for the program in between.
+static void evacuate_in_turns(compact_heap *heap, cp_back_map *map, cp_effort effort) {
+  for (bool done = false; !done;) {
+    const uint32_t wake = hs_load_relaxed(&heap->collector.wake);
+    (void)hs_os_futex_wait(&heap->collector.wake, wake, STOP_BUDGET_NS); // awake early: no harm
+    hs_world_stop(&heap->world, heap->course.self);
+    phase_clock clock = {heap, hs_os_now_ns()};
     const uint64_t begin_ns = clock.begin_ns;
-    run_phases(heap, &clock, kind);
-    heap->totals.cycles++;
-    heap->totals.forced_cycles += reason == CP_REASON_FORCED;
-    clock.begin_ns = begin_ns;
-    phase_end(&clock, HS_EVENT_CYCLE, heap->totals.live_bytes);
-    heap->totals.gc_cpu_ns += hs_os_thread_cpu_ns() - cpu_ns;
+    done = evacuate(heap, map, effort, STOP_BUDGET_NS, &clock);
+    hs_limiter_pause(&heap->limiter, begin_ns, hs_os_now_ns());
     hs_world_start(&heap->world);
   }
+}
+
+// What is left to do when the program runs again.
+static void wind_up(compact_heap *heap) {
+  cp_course *const course = &heap->course;
+  course->end_ns = hs_os_now_ns();
+  hs_event_log_add(&heap->log, HS_EVENT_CYCLE, id_of(course), course->begin_ns, course->end_ns,
+                   heap->totals.live_bytes);
+  if (hs_grey_pool_bytes(&heap->marking.pool) > QUEUE_RETAINED_BYTES) {
+    hs_grey_pool_trim(&heap->marking.pool); // barriers are off: nobody else uses it
+    (void)cp_mark_prime(heap);
+  }
+  heap->totals.gc_cpu_ns += hs_os_thread_cpu_ns() - course->begin_cpu_ns +
+                            hs_load_relaxed(&heap->marking.worker_ns) +
+                            hs_load_relaxed(&heap->marking.assist_ns);
+  cp_trace_end(heap);
+}
+
+static void collect(compact_heap *heap) {
+  cp_course *const course = &heap->course;
+  const cp_effort effort = effort_of(heap, course->kind);
+  const bool concurrent = cp_is_concurrent(heap);
+  const bool mapped = concurrent && effort == CP_EFFORT_AUTOMATIC;
+  cp_back_map map = {0};
+  course->begin_ns = hs_os_now_ns();
+  course->begin_cpu_ns = hs_os_thread_cpu_ns();
+  cp_mark_begin(heap);
+  if (!concurrent) hs_world_stop(&heap->world, course->self);
+  mark(heap);
+  if (mapped && heap->config.compaction) cp_back_map_make(heap, &map, effort);
+  if (concurrent) hs_world_stop(&heap->world, course->self);
+  const uint64_t stopped_ns = hs_os_now_ns();
+  const bool done = finish_stw(heap, &map, effort, mapped);
+  hs_limiter_pause(&heap->limiter, stopped_ns, hs_os_now_ns());
+  hs_world_start(&heap->world);
+  hs_os_futex_wake(&heap->cycles_count, UINT32_MAX); // threads that stall
+  if (!done) evacuate_in_turns(heap, &map, effort);
+  if (mapped) release(heap);
+  wind_up(heap);
+}
+
+// Another thread may have collected while this one waited for its turn.
+static bool is_served(const compact_heap *heap, cp_reason reason, uint32_t cycles_count) {
+  if (reason == CP_REASON_NO_MEMORY) return hs_load_relaxed(&heap->cycles_count) != cycles_count;
+  return reason == CP_REASON_DUE && !cp_is_stress(heap) && !cp_pace_is_due(heap);
+}
+
+bool cp_cycle_run(compact_heap *heap, compact_thread *thread, heap_collect_kind kind,
+                  cp_reason reason) {
+  const uint64_t asked_ns = hs_os_now_ns();
+  const uint32_t cycles_count = hs_load_relaxed(&heap->cycles_count);
+  hs_world_enter_collector(&heap->world, base_of(thread));
+  const bool served = is_served(heap, reason, cycles_count);
+  if (!served) {
+    heap->course =
+        (cp_course){.self = base_of(thread), .kind = kind, .forced = reason == CP_REASON_FORCED};
+    collect(heap);
+  }
   hs_world_leave_collector(&heap->world);
+  if (reason == CP_REASON_NO_MEMORY && cp_is_concurrent(heap))
+    hs_event_log_add(&heap->log, HS_EVENT_STALL, thread->base.id, asked_ns, hs_os_now_ns(), 0);
+  return !served;
+}
+
+uint64_t cp_cycle_background(void *context) {
+  compact_heap *const heap = context;
+  if (cp_pace_is_due(heap)) (void)cp_cycle_run(heap, NULL, HEAP_COLLECT_MINOR, CP_REASON_DUE);
+  hs_store_relaxed(&heap->wanted, 0u);
+  return HS_BACKGROUND_IDLE;
 }
 
 void compact_collect(compact_thread *thread, heap_collect_kind kind) {
   HS_REQUIRE(kind >= HEAP_COLLECT_MINOR && kind <= HEAP_COLLECT_RELEASE,
              "unknown kind of collection %d", (int)kind);
   hs_poll(&thread->base);
-  cp_cycle_run(thread, kind, CP_REASON_FORCED);
+  (void)cp_cycle_run(thread->heap, thread, kind, CP_REASON_FORCED);
 }

@@ -10,10 +10,12 @@
 static const uint32_t MIN_FREE_ENTRIES = CP_SLAB_ENTRIES / 8;
 // The table is made accessible in steps, to save system calls.
 static const size_t COMMIT_BYTES = 1 << 20;
+// Slabs given back, or looked at, in one hold of the lock: some 20 us.
+static const uint32_t PURGE_SLABS = 64;
 
 static bool bit_is_set(const cp_side *bits, uint32_t index) {
-  const uint64_t *const words = (const uint64_t *)(const void *)bits->base;
-  return words[index / CP_WORD_ENTRIES] >> (index % CP_WORD_ENTRIES) & 1;
+  const _Atomic(uint64_t) *const words = (const _Atomic(uint64_t) *)(const void *)bits->base;
+  return hs_load_relaxed(&words[index / CP_WORD_ENTRIES]) >> (index % CP_WORD_ENTRIES) & 1;
 }
 
 static bool table_commit_locked(compact_heap *heap, uint32_t slab) {
@@ -102,7 +104,7 @@ uint64_t cp_handle_sweep_stw(compact_heap *heap) {
   for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
     const cp_bits *const bits = cp_alloc_at(heap, slab);
     uint32_t used = 0;
-    for (int i = 0; i < CP_SLAB_WORDS; i++) used += hs_popcount64(bits->words[i]);
+    for (int i = 0; i < CP_SLAB_WORDS; i++) used += hs_popcount64(hs_load_relaxed(&bits->words[i]));
     cp_slab *const s = cp_slab_at(heap, slab);
     s->used = (uint16_t)used;
     s->flags &= (uint8_t)~CP_SLAB_OWNED;
@@ -127,24 +129,35 @@ static void purge_run(compact_heap *heap, uint32_t from, uint32_t to, bool prote
   heap->totals.scavenged_bytes += bytes;
 }
 
-void cp_slab_purge_stw(compact_heap *heap, bool protect) {
-  uint32_t run = CP_NONE;
-  for (uint32_t slab = 0; slab <= heap->slab_frontier; slab++) {
-    const cp_slab *const s = slab < heap->slab_frontier ? cp_slab_at(heap, slab) : NULL;
-    const bool purgeable = s && s->used == 0 && s->flags == CP_SLAB_RESIDENT;
-    if (purgeable && run == CP_NONE) run = slab;
-    if (!purgeable && run != CP_NONE) {
-      purge_run(heap, run, slab, protect);
-      run = CP_NONE;
-    }
+static bool is_purgeable_locked(const compact_heap *heap, uint32_t slab) {
+  if (slab >= heap->slab_frontier) return false;
+  const cp_slab *const s = cp_slab_at(heap, slab);
+  return s->flags == CP_SLAB_RESIDENT &&
+         s->used == 0; // the count of an owned one is not ours to read
+}
+
+// Gives the lock up now and then: others may be waiting for memory.
+void cp_slab_purge(compact_heap *heap, bool protect) {
+  hs_mutex_lock(&heap->lock);
+  for (uint32_t slab = 0, looked = 0; slab < heap->slab_frontier; slab++) {
+    uint32_t end = slab;
+    while (end - slab < PURGE_SLABS && is_purgeable_locked(heap, end)) end++;
+    if (end > slab) purge_run(heap, slab, end, protect);
+    if (end == slab && ++looked < PURGE_SLABS) continue;
+    looked = 0;
+    if (end > slab) slab = end - 1;
+    hs_mutex_unlock(&heap->lock);
+    hs_mutex_lock(&heap->lock);
   }
+  hs_mutex_unlock(&heap->lock);
 }
 
 bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref) {
   const uintptr_t offset = ref.bits - (uintptr_t)heap->table;
   if (offset % sizeof(compact_entry) != 0) return false;
   const uintptr_t index = offset / sizeof(compact_entry);
-  if (index / CP_SLAB_ENTRIES >= heap->slab_frontier) return false;
+  // Not the frontier, which a marker may not read: the bitmap reaches as far, but for its last page.
+  if (index / CP_SLAB_ENTRIES >= cp_side_bytes(&heap->alloc_bits) / sizeof(cp_bits)) return false;
   return bit_is_set(&heap->alloc_bits, (uint32_t)index);
 }
 

@@ -14,7 +14,7 @@ static const size_t TABLE_SHARE = 4;
 static const size_t RESERVE_ALIGN = 2 << 20; // a huge page, so that none straddles the start
 static const size_t LOG_EVENTS = 16384;      // 512 KiB when full
 
-static const char VERSION[] = "0.1.0 handles, stop-the-world compaction";
+static const char VERSION[] = "0.1.0 handles, concurrent marking";
 
 // ---- the reservation ----------------------------------------------------------------------------
 
@@ -90,21 +90,30 @@ heap_status compact_create(const heap_config *config, compact_heap **out) {
   heap->config = *config;
   heap->large_free = CP_NONE;
   if (!reserve(heap)) goto undo_map;
-  hs_grey_pool_init(&heap->grey_pool);
-  if (!guard_init(heap) || !cp_mark_prime(heap)) goto undo_reserve;
+  if (!guard_init(heap)) goto undo_reserve;
   // A log without room keeps its histograms: a heap is worth having all the same.
   (void)hs_event_log_init(&heap->log, 0);
   if (hs_event_log_init(&heap->log, LOG_EVENTS) != 0) HS_ASSERT(heap->log.capacity == 0);
   hs_world_init(&heap->world, &heap->log);
   hs_meta_init(&heap->meta);
   (void)hs_config_print(config, true, heap->settings, sizeof heap->settings);
-  cp_cycle_schedule(heap, 0);
+  cp_pace_init(heap);
   cp_fixed_count(heap);
   heap->magic = CP_HEAP_MAGIC;
+  hs_marking_init(&heap->marking, &heap->world, heap, &cp_marking_ops,
+                  hs_pacer_workers(config, heap->cores) - 1);
+  if (!cp_mark_prime(heap) ||
+      (cp_is_concurrent(heap) &&
+       hs_background_start(&heap->collector, "cp-collector", cp_cycle_background, heap) != 0))
+    goto undo_marking;
   *out = heap;
   return HEAP_OK;
+undo_marking:
+  hs_marking_destroy(&heap->marking);
+  hs_meta_destroy(&heap->meta);
+  hs_world_destroy(&heap->world);
+  hs_event_log_destroy(&heap->log);
 undo_reserve:
-  hs_grey_pool_destroy(&heap->grey_pool);
   hs_os_unmap(heap->reservation, heap->reservation_bytes);
 undo_map:
   hs_os_unmap(heap, bytes);
@@ -114,9 +123,14 @@ undo_map:
 void compact_destroy(compact_heap *heap) {
   if (!heap) return;
   HS_REQUIRE(heap->magic == CP_HEAP_MAGIC, "not a heap, or destroyed already");
+  hs_mutex_lock(&heap->world.lock);
+  const unsigned threads = heap->world.thread_count;
+  hs_mutex_unlock(&heap->world.lock);
+  HS_REQUIRE(threads == 0, "a heap was destroyed while %u threads are registered", threads);
+  hs_background_stop(&heap->collector); // it may be in a cycle, which needs the world
   hs_world_destroy(&heap->world);
+  hs_marking_destroy(&heap->marking);
   heap->magic = 0;
-  hs_grey_pool_destroy(&heap->grey_pool);
   hs_meta_destroy(&heap->meta);
   hs_event_log_destroy(&heap->log);
   if (heap->pins) hs_os_unmap(heap->pins, CP_PIN_SLOTS * sizeof(cp_pin));

@@ -11,8 +11,11 @@
 #ifndef CP_INTERNAL_H
 #define CP_INTERNAL_H
 
-#include "allocators/runtime/grey.h"
+#include "allocators/runtime/background.h"
+#include "allocators/runtime/limiter.h"
+#include "allocators/runtime/marking.h"
 #include "allocators/runtime/meta.h"
+#include "allocators/runtime/pacer.h"
 #include "compact/compact.h"
 
 #define CP_NONE UINT32_MAX
@@ -39,7 +42,7 @@ _Static_assert(CP_SLAB_BYTES == CP_PAGE_BYTES, "a slab is a page");
 #define CP_DESCRIPTOR_MASK 0xffffffu // bits 32-55 of a LARGE entry
 
 static inline uint64_t cp_entry_load(const compact_entry *entry) {
-  return hs_load_relaxed(&entry->word); // ordered by the stop of the world, or by the owner
+  return hs_load_relaxed(&entry->word); // ordered by how the reference came to be known, or a stop
 }
 static inline void cp_entry_store(compact_entry *entry, uint64_t word) {
   hs_store_relaxed(&entry->word, word);
@@ -89,31 +92,48 @@ enum {
   CP_SLAB_RESIDENT = 2, // its page is charged
 };
 
+// Bit i of word w: entry 64 w + i.
+// Allocation bits change by plain stores of the slab's owner, or in a stop; markers may look (debug).
+// I-cp-11: mark bits change by read-modify-write only while objects are marked. A mark bit is set for an
+//          object that a marker found, or by a BLACK thread for the free entries that it holds (I-cp-2).
+//          Such an entry is 0 until its object is allocated, and its bit is cleared when it is given
+//          back: with caches flushed the marked entries are objects, and all that survive the cycle.
+// I-cp-12: outside of a marking nobody reads mark bits; they are cleared before the next one.
 typedef struct cp_bits {
-  uint64_t words[CP_SLAB_WORDS]; // bit i of word w: entry 64 w + i
+  _Atomic(uint64_t) words[CP_SLAB_WORDS]; // [atomic]
 } cp_bits;
 
 typedef enum cp_region_state {
   CP_REGION_FREE = 0, // holds nothing: top == 0
   CP_REGION_OPEN,     // a thread, or the collector as destination, allocates in it
   CP_REGION_CLOSED,   // holds objects; may be opened again while it has room at its end
-  CP_REGION_SOURCE,   // being evacuated
+  CP_REGION_SOURCE,   // to be evacuated in the next stop; nobody allocates in it
   CP_REGION_GUARD,    // region 0
 } cp_region_state;
 
 // I-cp-4: objects lie in [0, top); top <= dirty <= region size; bytes at dirty and above are zero.
 // I-cp-5: pages below resident are charged to the heap, and page_up(top) <= resident.
+// I-cp-13: when marking is complete `live` of a region that no thread holds counts its marked objects:
+//          those that markers found and those allocated black, which their threads count.
 typedef struct cp_region {
-  uint32_t state;      // [lock heap] cp_region_state
-  uint32_t top;        // [owner]
-  uint32_t dirty;      // [owner]
-  uint32_t resident;   // [owner]
-  uint32_t live_bytes; // [stw] found by the last marking
-  uint32_t live_count; // [stw] objects, likewise
-  uint32_t pinned;     // [stw] pinned objects, set at the start of a cycle
-  uint32_t list;       // [stw] end of its part of the back-map, see cp_evacuate.c
+  uint32_t state;    // [lock heap] cp_region_state
+  uint32_t top;      // [owner]
+  uint32_t dirty;    // [owner]
+  uint32_t resident; // [owner]
+  union {
+    _Atomic(uint64_t) live; // [atomic] while objects are marked, bytes and count in one addition
+    struct {
+      uint32_t live_bytes; // [collector] afterwards
+      uint32_t live_count;
+    };
+  };
+  uint16_t pinned; // [collector] pinned objects, at most CP_PIN_SLOTS
+  uint8_t source;  // [collector] state is SOURCE; that field is not the collector's alone
+  uint8_t unused;
+  uint32_t list; // [collector] end of its part of the back-map, see cp_evacuate.c
 } cp_region;
 _Static_assert(sizeof(cp_region) == 32, "two descriptors per cache line");
+#define CP_LIVE(bytes, count) ((uint64_t)(bytes) | (uint64_t)(count) << 32) // for cp_region.live
 
 // A large object: a run of whole pages that never moves. Pages are numbered downwards from the top
 // of the object space. A free descriptor has no handle and links the next one in `page`.
@@ -145,13 +165,29 @@ typedef struct cp_totals {
   uint64_t moved_bytes, renamed_count, scavenged_bytes, gc_cpu_ns;
 } cp_totals;
 
+// The course of one cycle. Times as hs_os_now_ns.
+typedef struct cp_course {
+  hs_thread *self; // NULL: the collector thread
+  heap_collect_kind kind;
+  bool forced;
+  uint64_t begin_ns, begin_cpu_ns;
+  uint64_t mark_begin_ns, mark_end_ns, end_ns;
+  uint64_t marker_cpu_ns;       // of the collector while it marked
+  uint64_t live_at_start_bytes; // entries included, as are all bytes that pace cycles
+  uint64_t taken_bytes;         // by threads between the last cycle and the end of this one
+} cp_course;
+
 struct compact_heap {
   uint32_t magic;     // [const]
   heap_config config; // [const]
   hs_world world;
   hs_meta meta;
-  hs_grey_pool grey_pool;
-  hs_grey grey; // [stw] the marker's end
+  hs_marking marking;
+  hs_background collector; // [const] after create; runs automatic cycles, gc=concurrent only
+  hs_pacer pacer;
+  hs_limiter limiter;
+  unsigned cores;      // [const]
+  uint64_t created_ns; // [const]
 
   char *reservation;        // [const]
   size_t reservation_bytes; // [const]
@@ -196,11 +232,18 @@ struct compact_heap {
   _Atomic(uint64_t) fixed_bytes;    // [atomic] this struct, log, pins: as last counted
   _Atomic(uint64_t) peak_bytes;     // [atomic] largest footprint at a growth
 
-  _Atomic(uint64_t) since_bytes; // [atomic] taken by threads since the last cycle, entries included
-  _Atomic(uint64_t) trigger_bytes; // [atomic] the next cycle is due at this many
-  uint64_t goal_bytes;             // [stw]
-  uint64_t retained_bytes;         // [stw] free bytes kept for the next cycles, see cp_release.c
-  cp_totals totals;                // [lock]; the collector while stopped
+  // Pace: bytes of objects and of their entries.
+  _Atomic(uint64_t) marked_bytes;  // [atomic] found live by the last cycle
+  _Atomic(uint64_t) since_bytes;   // [atomic] taken by threads since then
+  _Atomic(uint64_t) trigger_bytes; // [atomic] the next cycle is due at this many since then
+  _Atomic(uint32_t) wanted;        // [atomic] the collector thread has been asked for a cycle
+  _Atomic(uint32_t)
+      cycles_count; // [atomic] completed, modulo 2^32; futex that stalled threads sleep on
+  _Atomic(uint64_t) black_bytes; // [atomic] objects allocated black in this marking, see I-cp-13
+  _Atomic(uint64_t) black_count; // [atomic] how many
+  cp_course course;              // [collector] of the cycle under way, or the last
+  uint64_t retained_bytes;       // [stw] free bytes kept for the next cycles, see cp_release.c
+  cp_totals totals;              // [lock]; the collector while stopped
 
   compact_thread *free_threads; // [lock]
   compact_weak *free_weaks;     // [lock]
@@ -245,21 +288,24 @@ static inline heap_ref *cp_object_slots(const compact_heap *heap, uint64_t word,
 
 // ---- cp_handle.c: the handle table --------------------------------------------------------------
 
-// Walks the entries whose allocation bit is set, in address order.
+// Walks the entries of slabs [slab, end_slab) whose bit is set, in address order.
 typedef struct cp_walk {
-  const compact_heap *heap;
+  const _Atomic(uint64_t) *words;
   uint32_t word, end; // bitmap words
   uint64_t bits;
 } cp_walk;
 
+static inline cp_walk cp_walk_bits(const cp_side *bits, uint32_t slab, uint32_t end_slab) {
+  return (cp_walk){(const _Atomic(uint64_t) *)(const void *)bits->base, slab * CP_SLAB_WORDS,
+                   end_slab * CP_SLAB_WORDS, 0};
+}
 static inline cp_walk cp_walk_begin(const compact_heap *heap, uint32_t slab, uint32_t end_slab) {
-  return (cp_walk){heap, slab * CP_SLAB_WORDS, end_slab * CP_SLAB_WORDS, 0};
+  return cp_walk_bits(&heap->alloc_bits, slab, end_slab);
 }
 static inline bool cp_walk_next(cp_walk *walk, uint32_t *index) {
-  const uint64_t *const words = (const uint64_t *)(const void *)walk->heap->alloc_bits.base;
   while (walk->bits == 0) {
     if (walk->word == walk->end) return false;
-    walk->bits = words[walk->word++];
+    walk->bits = hs_load_acquire(&walk->words[walk->word++]); // pairs: cp_mark_set_black
   }
   *index = (walk->word - 1) * CP_WORD_ENTRIES + hs_ctz64(walk->bits);
   walk->bits &= walk->bits - 1;
@@ -270,8 +316,8 @@ static inline bool cp_walk_next(cp_walk *walk, uint32_t *index) {
 uint32_t cp_slab_take_locked(compact_heap *heap);
 void cp_slab_give_locked(compact_heap *heap, uint32_t slab);
 HS_NODISCARD bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab); // usable and charged
-void cp_slab_purge_stw(compact_heap *heap, bool protect); // empty slabs go back to the OS
-uint64_t cp_handle_sweep_stw(compact_heap *heap);         // allocation := marks; live entries
+void cp_slab_purge(compact_heap *heap, bool protect); // empty slabs go back to the OS
+uint64_t cp_handle_sweep_stw(compact_heap *heap);     // allocation := marks; live entries
 bool cp_entry_is_marked(const compact_heap *heap, uint32_t index);
 bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref);
 
@@ -284,8 +330,8 @@ HS_NODISCARD bool cp_region_charge(compact_heap *heap, cp_region *region, uint32
                                    bool reserve);
 void cp_region_free_stw(compact_heap *heap, uint32_t region);
 void cp_region_free_dead_stw(compact_heap *heap);
-uint64_t cp_region_free_bytes_stw(const compact_heap *heap); // charged to free regions
-uint64_t cp_region_purge_stw(compact_heap *heap, uint64_t keep_bytes, bool tails);
+uint64_t cp_region_free_bytes(compact_heap *heap); // charged to free regions
+uint64_t cp_region_purge(compact_heap *heap, uint64_t keep_bytes, bool tails);
 
 // Charge bytes of object or table pages against the limit. reserve: leave what compaction needs.
 HS_NODISCARD bool cp_charge(compact_heap *heap, _Atomic(uint64_t) *account, uint64_t bytes,
@@ -295,20 +341,26 @@ HS_NODISCARD bool cp_charge(compact_heap *heap, _Atomic(uint64_t) *account, uint
 
 HS_NODISCARD bool cp_large_alloc(compact_heap *heap, size_t ref_count, size_t bytes,
                                  compact_entry *handle);
-uint64_t cp_large_sweep_stw(compact_heap *heap);            // frees those whose handle is unmarked
-uint64_t cp_large_free_bytes_stw(const compact_heap *heap); // charged to free pages
-uint64_t cp_large_purge_stw(compact_heap *heap, uint64_t keep_bytes);
+uint64_t cp_large_sweep_stw(compact_heap *heap);  // frees those whose handle is unmarked
+uint64_t cp_large_free_bytes(compact_heap *heap); // charged to free pages
+uint64_t cp_large_purge(compact_heap *heap, uint64_t keep_bytes);
 
 // ---- cp_cache.c: what each thread holds ---------------------------------------------------------
 
 HS_NODISCARD bool cp_cache_prepare(compact_thread *thread, size_t bytes); // room and a handle
 void cp_cache_count(compact_thread *thread);                // into the thread's counters
 void cp_cache_release(compact_thread *thread, bool locked); // gives region and slab back
+void cp_cache_release_all_stw(compact_heap *heap);
+void cp_cache_blacken(compact_thread *thread); // the thread has become BLACK
 
 // ---- cp_mark.c ----------------------------------------------------------------------------------
 
+extern const hs_marking_ops cp_marking_ops;
 bool cp_mark_prime(compact_heap *heap);
-void cp_mark_stw(compact_heap *heap); // mark bits, live bytes per region, totals.live_*
+void cp_mark_begin(compact_heap *heap);       // clears marks and counts; barriers are off
+void cp_mark_queue_count(compact_heap *heap); // refreshes queue_bytes
+void cp_mark_set_black(compact_heap *heap, compact_entry *word, uint64_t entries);
+void cp_mark_set_white(compact_heap *heap, const compact_entry *word, uint64_t entries);
 
 // ---- cp_select.c, cp_evacuate.c, cp_rename.c ----------------------------------------------------
 
@@ -321,28 +373,60 @@ typedef struct cp_table_use {
   uint64_t top_slab;       // number of the highest of them, plus one
 } cp_table_use;
 
-// Turns regions worth evacuating into sources; returns the number of objects in them.
-uint64_t cp_select_sources_stw(compact_heap *heap, cp_effort effort);
+// The objects of the regions that a cycle evacuates, found by a pass over the marked entries. Made
+// when marking is complete, beside the program or in the stop. It stays true until the next cycle frees
+// or renames a handle: nobody allocates in a source, and only its evacuation moves its objects.
+typedef struct cp_back_map {
+  uint32_t *entries;  // indices of the objects in sources, region by region; NULL: nothing can move
+  size_t bytes;       // mapped
+  uint32_t next, end; // regions still to be looked at
+} cp_back_map;
+
+// Turns regions below `regions` that are worth evacuating into sources; returns the number of objects in them.
+uint64_t cp_select_sources(compact_heap *heap, uint32_t regions, cp_effort effort);
 bool cp_select_is_source(const cp_region *region, cp_effort effort);
 bool cp_select_renaming(const cp_table_use *use, cp_effort effort);
-uint64_t cp_evacuate_stw(compact_heap *heap, cp_effort effort);                      // bytes moved
+void cp_back_map_make(compact_heap *heap, cp_back_map *map, cp_effort effort);
+// Empties sources until that time is over or none is left; false: there are more. Adds bytes moved.
+bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t until_ns,
+                     uint64_t *moved);
+// The table is worth renaming. Made before anything was allocated since the sweep.
+bool cp_rename_is_due(const compact_heap *heap, uint64_t live_entries, cp_effort effort);
 uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort); // handles
 
 // ---- cp_cycle.c ---------------------------------------------------------------------------------
 
 typedef enum cp_reason { CP_REASON_DUE, CP_REASON_FORCED, CP_REASON_NO_MEMORY } cp_reason;
-void cp_cycle_run(compact_thread *thread, heap_collect_kind kind, cp_reason reason);
-bool cp_cycle_is_due(compact_heap *heap);
-void cp_cycle_schedule(compact_heap *heap, uint64_t roots_bytes); // next trigger
+// thread NULL: the collector thread. False: another thread's cycle has served the reason.
+bool cp_cycle_run(compact_heap *heap, compact_thread *thread, heap_collect_kind kind,
+                  cp_reason reason);
+uint64_t cp_cycle_background(void *heap); // hs_background_fn
+
+// ---- cp_pace.c: when to collect -----------------------------------------------------------------
+
+void cp_pace_init(compact_heap *heap);
+bool cp_pace_is_due(const compact_heap *heap);
+uint64_t cp_pace_live_bytes(const compact_heap *heap);
+void cp_pace_begin(compact_heap *heap);   // marking begins
+void cp_pace_revise(void *heap);          // hs_marking_tick_fn
+void cp_pace_end_stw(compact_heap *heap); // next goal and trigger, from the totals
+// A thread wants `bytes`: starts a cycle when due, pays for one under way. A safepoint.
+void cp_pace_step(compact_thread *thread, size_t bytes);
+
+// ---- cp_trace.c ---------------------------------------------------------------------------------
+
+void cp_trace_begin(const compact_heap *heap); // lines on standard error that the options ask for
+void cp_trace_end(const compact_heap *heap);
 
 // ---- cp_release.c -------------------------------------------------------------------------------
 
-void cp_release_stw(compact_heap *heap, heap_collect_kind kind);
+// Whole releases, and stress mode's, with the world stopped; others also beside the program.
+void cp_release(compact_heap *heap, heap_collect_kind kind);
 
 // ---- cp_pin.c -----------------------------------------------------------------------------------
 
 typedef void (*cp_pin_fn)(void *context, compact_entry *entry);
-void cp_pin_visit_stw(compact_heap *heap, cp_pin_fn visit, void *context);
+void cp_pin_visit(compact_heap *heap, cp_pin_fn visit, void *context); // under pin_lock
 bool cp_pin_is_pinned_stw(const compact_heap *heap, const compact_entry *entry);
 
 // ---- cp_stats.c, cp_verify.c --------------------------------------------------------------------
@@ -352,5 +436,8 @@ void cp_fixed_count(compact_heap *heap);              // refreshes fixed_bytes
 void cp_peak_note(compact_heap *heap);
 bool cp_verify_stw(compact_heap *heap);
 static inline bool cp_is_stress(const compact_heap *heap) { return heap->config.stress != 0; }
+static inline bool cp_is_concurrent(const compact_heap *heap) {
+  return heap->config.gc == HEAP_GC_CONCURRENT;
+}
 
 #endif

@@ -10,6 +10,8 @@
 
 // Address space is made accessible in steps of at least this size.
 static const size_t COMMIT_BYTES = 1 << 20;
+// Pages given back in one hold of the lock: 2 MiB, some 100 us.
+static const uint32_t PURGE_PAGES = 512;
 
 static uint8_t *page_states(const compact_heap *heap) { return (uint8_t *)heap->pages.base; }
 
@@ -139,26 +141,30 @@ uint64_t cp_large_sweep_stw(compact_heap *heap) {
   return freed;
 }
 
-uint64_t cp_large_free_bytes_stw(const compact_heap *heap) {
+uint64_t cp_large_free_bytes(compact_heap *heap) {
   const uint8_t *const states = page_states(heap);
   uint64_t bytes = 0;
+  hs_mutex_lock(&heap->lock);
   for (uint32_t page = heap->page_cursor; page < heap->page_frontier; page++)
     if ((states[page] & (CP_PAGE_USED | CP_PAGE_RESIDENT)) == CP_PAGE_RESIDENT)
       bytes += CP_PAGE_BYTES;
+  hs_mutex_unlock(&heap->lock);
   return bytes;
 }
 
-// Gives back runs of free resident pages, those farthest from the top first to be reused last.
-uint64_t cp_large_purge_stw(compact_heap *heap, uint64_t keep_bytes) {
+// Gives back runs of free resident pages, but those nearest to the top, which are reused first. Gives the
+// lock up after each system call: others may wait for memory.
+uint64_t cp_large_purge(compact_heap *heap, uint64_t keep_bytes) {
   const bool lazily = heap->config.release_free != 0;
   uint8_t *const states = page_states(heap);
   uint64_t kept = 0, purged = 0;
+  hs_mutex_lock(&heap->lock);
   for (uint32_t page = 0; page < heap->page_frontier; page++) {
     if (states[page] & CP_PAGE_USED || !(states[page] & CP_PAGE_RESIDENT)) continue;
     kept += CP_PAGE_BYTES;
     if (kept <= keep_bytes) continue;
     uint32_t end = page + 1;
-    while (end < heap->page_frontier && !(states[end] & CP_PAGE_USED) &&
+    while (end < heap->page_frontier && end - page < PURGE_PAGES && !(states[end] & CP_PAGE_USED) &&
            states[end] & CP_PAGE_RESIDENT)
       end++;
     const size_t bytes = (size_t)(end - page) * CP_PAGE_BYTES;
@@ -169,6 +175,9 @@ uint64_t cp_large_purge_stw(compact_heap *heap, uint64_t keep_bytes) {
       purged += bytes;
     }
     page = end - 1;
+    hs_mutex_unlock(&heap->lock);
+    hs_mutex_lock(&heap->lock);
   }
+  hs_mutex_unlock(&heap->lock);
   return purged;
 }

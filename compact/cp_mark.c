@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Precise marking from the roots with an explicit work queue (runtime/grey.h). The word queued is the
-// entry's address: the object may be anywhere, its handle is not going to change while it is marked.
-// Mark bits lie outside the entries, so marking does not dirty the lines that mutators read; an object
-// without slots is finished when it is counted and never queued.
+// The marking loop: from grey words (runtime/grey.h), everything reachable. Several markers at once,
+// beside the program or while it is stopped; when and by whom is the business of runtime/marking.h.
+// A grey word is an entry's address: the object may be anywhere, its handle is not going to change while
+// it is marked. Mark bits lie outside the entries, so marking does not dirty the lines that mutators
+// read; an object without slots is finished when it is counted and never queued.
+//
+// A marker may read an entry and the slots it leads to: it has the reference from a slot that was stored
+// with release, from a queue, or from a root under a lock, and the entry was written before. Objects do
+// not move while others run.
 //
 // Note [mark pipeline]
 //   Marking is a chase through entries and objects that are rarely in the cache. Two short first-in
@@ -10,179 +15,308 @@
 //   Vitek, "Software prefetching for mark-sweep garbage collection", ASPLOS 2004):
 //     slot -> mark bit set, entry prefetched -> [entries] -> counted; with slots: queue
 //     queue -> object prefetched -> [objects] -> slots scanned
-//   I-cp-8: an object whose mark bit is set is in one of the two buffers or in the queue, or has been
+//   Both belong to a slice of marking and are empty at its end: what is left goes into the queue.
+//   I-cp-8: an object that a marker has marked is in one of its two buffers or in a queue, or has been
 //           scanned, or will be found by a rescan after an overflow (Note [mark overflow]).
 #include <string.h>
 
 #include "compact/cp_internal.h"
 
-// Length of a buffer: a miss takes about 80 ns and a step about 5. A power of two.
-enum { PIPELINE = 16 };
+enum {
+  // Length of a buffer: a miss takes about 80 ns and a step about 5. A power of two.
+  PIPELINE = 16,
+  // Objects with more slots are scanned in pieces of this many, a page of them, so that no slice of an
+  // assisting thread is longer, and an array's elements are not all queued at once.
+  PIECE_REFS = 512,
+  // Grey word for a piece: tag, index of the entry, number of the piece.
+  PIECE_TAG = 1,
+  PIECE_ENTRY_SHIFT = 3,
+  PIECE_NUMBER_SHIFT = PIECE_ENTRY_SHIFT + 32,
+};
 
 typedef struct fifo {
-  compact_entry *slots[PIPELINE]; // NULL: empty
+  uintptr_t words[PIPELINE]; // 0: empty
   uint32_t at;
 } fifo;
 
 typedef struct marker {
   compact_heap *heap;
   hs_grey *grey;
-  uint64_t *bits;
-  fifo entries, objects;
-  uint64_t live_bytes, live_objects;
+  _Atomic(uint64_t) *bits;
+  fifo entries, objects; // addresses of entries; grey words
+  hs_marked done;
+  uint64_t refs; // looked at in this slice
 } marker;
 
-// Puts an entry in and takes the oldest out; NULL while the buffer fills.
-static inline compact_entry *fifo_pass(fifo *f, compact_entry *entry) {
-  compact_entry *const oldest = f->slots[f->at];
-  f->slots[f->at] = entry;
+static marker begin(compact_heap *heap, hs_grey *grey) {
+  return (marker){
+      .heap = heap, .grey = grey, .bits = (_Atomic(uint64_t) *)(void *)heap->mark_bits.base};
+}
+
+// Puts a word in and takes the oldest out; 0 while the buffer fills.
+static inline uintptr_t fifo_pass(fifo *f, uintptr_t word) {
+  const uintptr_t oldest = f->words[f->at];
+  f->words[f->at] = word;
   f->at = (f->at + 1) % PIPELINE;
   return oldest;
 }
 
-// The one place where a mark bit is set: one marker, so a plain read and write.
-static inline bool mark_try(marker *m, uint32_t index) {
-  uint64_t *const word = m->bits + index / CP_WORD_ENTRIES;
+// ---- one reference ------------------------------------------------------------------------------
+
+static inline bool mark_try(const marker *m, uint32_t index) {
+  _Atomic(uint64_t) *const word = m->bits + index / CP_WORD_ENTRIES;
   const uint64_t bit = 1ull << (index % CP_WORD_ENTRIES);
-  if (*word & bit) return false;
-  *word |= bit;
-  return true;
+  if (hs_load_relaxed(word) & bit) return false;
+  return (hs_or_acq_rel(word, bit) & bit) == 0; // pairs: rescan
 }
 
-// Charges a marked object to its region and queues it if it has slots.
-static inline void count_object(marker *m, compact_entry *entry) {
+// Charges a marked object to its region; true when it has slots.
+static inline bool count_object(marker *m, const compact_entry *entry) {
   const uint64_t word = cp_entry_load(entry);
-  m->live_objects++;
+  m->done.objects_count++;
   if (HS_UNLIKELY(word & CP_ENTRY_LARGE)) {
     const cp_large *const large = cp_large_at(m->heap, cp_entry_descriptor(word));
-    m->live_bytes += large->bytes;
-    if (large->ref_count > 0) hs_grey_push(m->grey, (uintptr_t)entry);
-    return;
+    m->done.bytes += large->bytes;
+    return large->ref_count > 0;
   }
   const uint32_t bytes = cp_entry_bytes(word);
   cp_region *const region = cp_region_at(m->heap, cp_entry_offset(word) >> CP_REGION_SHIFT);
-  region->live_bytes += bytes;
-  region->live_count++;
-  m->live_bytes += bytes;
-  if (cp_entry_refs(word) > 0) hs_grey_push(m->grey, (uintptr_t)entry);
+  hs_add_relaxed(&region->live, CP_LIVE(bytes, 1)); // read when all markers have left
+  m->done.bytes += bytes;
+  return cp_entry_refs(word) > 0;
 }
 
-static inline void mark_ref(marker *m, heap_ref ref) {
-  if (heap_is_null(ref)) return;
-  compact_entry *const entry = cp_entry_of(ref);
-  HS_ASSERT(cp_entry_is_allocated(m->heap, ref));
+static inline void queue_object(marker *m, uintptr_t entry) {
+  if (count_object(m, (const compact_entry *)entry)) hs_grey_push(m->grey, entry);
+}
+
+static inline void mark_ref(marker *m, uintptr_t ref) {
+  if (ref == 0) return;
+  compact_entry *const entry = cp_entry_of((heap_ref){ref});
+  HS_ASSERT(cp_entry_is_allocated(m->heap, (heap_ref){ref}));
   if (!mark_try(m, cp_entry_index(m->heap, entry))) return;
   HS_PREFETCH(entry);
-  compact_entry *const ready = fifo_pass(&m->entries, entry);
-  if (ready) count_object(m, ready);
+  const uintptr_t ready = fifo_pass(&m->entries, ref);
+  if (ready) queue_object(m, ready);
 }
 
-static void mark_slots(void *context, heap_ref *slots, size_t count) {
-  marker *const m = context;
-  for (size_t i = 0; i < count; i++) mark_ref(m, slots[i]);
+static inline void mark_slots(marker *m, const heap_ref *slots, size_t count) {
+  for (size_t i = 0; i < count; i++) // pairs: hs_barrier_store
+    mark_ref(m, hs_load_acquire((const _Atomic(uintptr_t) *)&slots[i].bits));
+  m->refs += count;
 }
 
-static inline void scan_object(marker *m, compact_entry *entry) {
+static void mark_only(void *context, heap_ref ref) {
+  marker m = begin(context, NULL);
+  if (!mark_try(&m, cp_entry_index(m.heap, cp_entry_of(ref)))) return;
+  (void)count_object(&m, cp_entry_of(ref));
+  hs_add_relaxed(&m.heap->marking.objects_count, m.done.objects_count);
+  hs_add_relaxed(&m.heap->marking.bytes, m.done.bytes);
+}
+
+static bool is_marked(void *context, heap_ref ref) {
+  const compact_heap *const heap = context;
+  return cp_entry_is_marked(heap, cp_entry_index(heap, cp_entry_of(ref)));
+}
+
+// ---- one object ---------------------------------------------------------------------------------
+
+static inline uintptr_t piece_word(uint32_t index, uint64_t number) {
+  return PIECE_TAG | (uintptr_t)index << PIECE_ENTRY_SHIFT | number << PIECE_NUMBER_SHIFT;
+}
+
+static inline compact_entry *entry_of_grey(const marker *m, uintptr_t grey) {
+  if (HS_LIKELY((grey & HS_GREY_TAGS) == 0)) return (compact_entry *)grey;
+  return m->heap->table + (uint32_t)(grey >> PIECE_ENTRY_SHIFT);
+}
+
+static inline size_t first_slot_of_grey(uintptr_t grey) {
+  return (grey & HS_GREY_TAGS) == 0 ? 0 : (size_t)(grey >> PIECE_NUMBER_SHIFT) * PIECE_REFS;
+}
+
+static inline void scan(marker *m, uintptr_t grey) {
+  compact_entry *const entry = entry_of_grey(m, grey);
+  const uint64_t word = cp_entry_load(entry);
   size_t count;
-  heap_ref *const slots = cp_object_slots(m->heap, cp_entry_load(entry), &count);
-  mark_slots(m, slots, count);
+  const heap_ref *const slots = cp_object_slots(m->heap, word, &count);
+  if (HS_LIKELY(count <= PIECE_REFS)) {
+    mark_slots(m, slots, count);
+    m->done.scanned_bytes += cp_entry_bytes(word);
+    return;
+  }
+  const size_t first = first_slot_of_grey(grey), left = count - first;
+  // The rest first, so that another marker may take it meanwhile. If it is dropped, a rescan does it.
+  if (left > PIECE_REFS)
+    hs_grey_push(m->grey, piece_word(cp_entry_index(m->heap, entry), first / PIECE_REFS + 1));
+  mark_slots(m, slots + first, hs_min_size(left, PIECE_REFS));
+  m->done.scanned_bytes += hs_min_size(left, PIECE_REFS) * sizeof(heap_ref);
 }
 
-// Takes everything out of a buffer; false when it was empty.
+// ---- a slice ------------------------------------------------------------------------------------
+
+// Takes everything out of the buffer; false when it was empty.
 static bool flush_entries(marker *m) {
   bool any = false;
   for (int i = 0; i < PIPELINE; i++) {
-    compact_entry *const ready = fifo_pass(&m->entries, NULL);
-    if (!ready) continue;
-    count_object(m, ready);
-    any = true;
+    const uintptr_t ready = fifo_pass(&m->entries, 0);
+    if (ready) queue_object(m, ready);
+    any |= ready != 0;
   }
   return any;
 }
 
-static bool flush_objects(marker *m) {
+// The same, by scanning, or by putting it back into the queue.
+static bool flush_objects(marker *m, bool scans) {
   bool any = false;
   for (int i = 0; i < PIPELINE; i++) {
-    compact_entry *const ready = fifo_pass(&m->objects, NULL);
-    if (!ready) continue;
-    scan_object(m, ready);
-    any = true;
+    const uintptr_t ready = fifo_pass(&m->objects, 0);
+    if (ready && scans)
+      scan(m, ready);
+    else if (ready)
+      hs_grey_push(m->grey, ready);
+    any |= ready != 0;
   }
   return any;
 }
 
-static void drain(marker *m) {
-  do {
-    uintptr_t word;
-    while (hs_grey_pop(m->grey, &word)) {
-      compact_entry *const entry = cp_entry_of((heap_ref){word});
-      HS_PREFETCH(m->heap->objects + cp_entry_offset(cp_entry_load(entry)));
-      compact_entry *const ready = fifo_pass(&m->objects, entry);
-      if (ready) scan_object(m, ready);
-    }
-  } while (flush_entries(m) || flush_objects(m));
+static inline void step(marker *m, uintptr_t grey) {
+  if (HS_UNLIKELY(grey & HS_GREY_REF)) {
+    m->refs++;
+    mark_ref(m, grey & ~(uintptr_t)HS_GREY_TAGS);
+    return;
+  }
+  HS_PREFETCH(m->heap->objects + cp_entry_offset(cp_entry_load(entry_of_grey(m, grey))) +
+              first_slot_of_grey(grey) * sizeof(heap_ref));
+  const uintptr_t ready = fifo_pass(&m->objects, grey);
+  if (ready) scan(m, ready);
+  hs_grey_balance(m->grey);
 }
 
+static hs_marked drain(void *context, hs_grey *grey, uint64_t refs) {
+  marker m = begin(context, grey);
+  do {
+    uintptr_t word;
+    while (m.refs < refs && hs_grey_pop(grey, &word)) step(&m, word);
+    if (m.refs >= refs) { // the slice is over
+      (void)flush_entries(&m);
+      (void)flush_objects(&m, false);
+      return m.done;
+    }
+  } while (flush_entries(&m) || flush_objects(&m, true));
+  return m.done;
+}
+
+// ---- after an overflow --------------------------------------------------------------------------
+
+static void rescan_marked(marker *m) {
+  uint32_t index;
+  for (cp_walk walk = cp_walk_bits(&m->heap->mark_bits, 0, m->heap->slab_frontier);
+       cp_walk_next(&walk, &index);) {
+    size_t count; // not through the queue, which may have no room for even one word
+    const heap_ref *const slots =
+        cp_object_slots(m->heap, cp_entry_load(m->heap->table + index), &count);
+    mark_slots(m, slots, count);
+    (void)flush_entries(m);
+    const hs_marked more = drain(m->heap, m->grey, UINT64_MAX);
+    m->done.objects_count += more.objects_count;
+    m->done.bytes += more.bytes;
+    m->done.scanned_bytes += more.scanned_bytes;
+  }
+}
+
+// Work was dropped: scan every marked object again. Terminates, because a round that overflows has
+// marked something new. In a stop with caches flushed, so that what is marked is an object (I-cp-11);
+// this is what having no memory costs.
+static hs_marked rescan(void *context, hs_grey *grey) {
+  compact_heap *const heap = context;
+  const bool stops = !hs_world_is_stopped(&heap->world);
+  if (stops) hs_world_stop(&heap->world, heap->course.self);
+  cp_cache_release_all_stw(heap);
+  marker m = begin(heap, grey);
+  rescan_marked(&m);
+  if (stops) hs_world_start(&heap->world);
+  return m.done;
+}
+
+// ---- begin, roots, black allocation -------------------------------------------------------------
+
 // The queue grows by the graph's shape: its size goes with the table and the regions into the peak.
-static void queue_count(compact_heap *heap) {
-  hs_store_relaxed(&heap->queue_bytes, (uint64_t)hs_grey_pool_bytes(&heap->grey_pool));
+void cp_mark_queue_count(compact_heap *heap) {
+  hs_store_relaxed(&heap->queue_bytes, (uint64_t)hs_grey_pool_bytes(&heap->marking.pool));
 }
 
 // One chunk of the queue is had at creation and after a release, so that the depth of a marking that
 // gets no memory is that of a chunk and not one: rescans stay rare.
 bool cp_mark_prime(compact_heap *heap) {
+  hs_grey_pool *const pool = &heap->marking.pool;
   hs_grey grey;
   uintptr_t word;
-  hs_grey_begin(&grey, &heap->grey_pool);
-  hs_grey_push(&grey, 1); // any word
+  hs_grey_begin(&grey, pool);
+  hs_grey_push(&grey, sizeof word); // any word
   const bool primed = hs_grey_pop(&grey, &word);
   hs_grey_end(&grey);
-  hs_store_relaxed(&heap->grey_pool.overflowed, 0u);
-  queue_count(heap);
+  hs_store_relaxed(&pool->overflowed, 0u);
+  cp_mark_queue_count(heap);
   return primed;
 }
 
-// Work was dropped: scan every marked object again. Terminates, because a round that overflows has
-// marked something new.
-static void rescan_marked(marker *m) {
-  for (uint32_t word = 0; word < m->heap->slab_frontier * CP_SLAB_WORDS; word++) {
-    for (uint64_t bits = m->bits[word]; bits; bits &= bits - 1) {
-      scan_object(m, m->heap->table + (size_t)word * CP_WORD_ENTRIES + hs_ctz64(bits));
-      drain(m);
-    }
-  }
+void cp_mark_begin(compact_heap *heap) {
+  hs_mutex_lock(
+      &heap->lock); // slabs and regions that are added meanwhile have neither marks nor counts
+  const uint32_t slabs = heap->slab_frontier, regions = heap->region_frontier;
+  hs_mutex_unlock(&heap->lock);
+  memset(heap->mark_bits.base, 0, (size_t)slabs * sizeof(cp_bits)); // I-cp-12
+  for (uint32_t region = 0; region < regions; region++)
+    hs_store_relaxed(&cp_region_at(heap, region)->live, (uint64_t)0);
+  hs_store_relaxed(&heap->black_bytes, (uint64_t)0);
+  hs_store_relaxed(&heap->black_count, (uint64_t)0);
 }
 
-static void mark_pin(void *context, compact_entry *entry) {
-  marker *const m = context;
-  mark_ref(m, cp_ref_of(entry));
-  const uint64_t word = cp_entry_load(entry);
-  if (!(word & CP_ENTRY_LARGE))
-    cp_region_at(m->heap, cp_entry_offset(word) >> CP_REGION_SHIFT)->pinned++;
+typedef struct shading {
+  hs_marking *marking;
+  hs_grey *grey;
+} shading;
+
+static void shade_pin(void *context, compact_entry *entry) {
+  const shading *const s = context;
+  hs_marking_shade(s->marking, s->grey, (uintptr_t)entry);
 }
 
-static void clear(compact_heap *heap) {
-  memset(heap->mark_bits.base, 0, (size_t)heap->slab_frontier * sizeof(cp_bits));
-  for (uint32_t region = 0; region < heap->region_frontier; region++) {
-    cp_region *const r = cp_region_at(heap, region);
-    r->live_bytes = r->live_count = r->pinned = 0;
-  }
+static void shade_roots(void *context, hs_grey *grey) {
+  compact_heap *const heap = context;
+  cp_pin_visit(heap, shade_pin, &(shading){&heap->marking, grey});
 }
 
-void cp_mark_stw(compact_heap *heap) {
-  clear(heap);
-  marker m = {.heap = heap, .grey = &heap->grey, .bits = (uint64_t *)(void *)heap->mark_bits.base};
-  hs_grey_begin(&heap->grey, &heap->grey_pool);
-  hs_roots_visit_all_stw(&heap->world, mark_slots, &m);
-  cp_pin_visit_stw(heap, mark_pin, &m);
-  drain(&m);
-  while (hs_load_relaxed(&heap->grey_pool.overflowed)) {
-    hs_store_relaxed(&heap->grey_pool.overflowed, 0u);
-    rescan_marked(&m);
-  }
-  hs_grey_end(&heap->grey);
-  queue_count(heap);
-  cp_peak_note(heap);
-  heap->totals.live_bytes = m.live_bytes;
-  heap->totals.live_objects = m.live_objects;
+// Entries of a word that a BLACK thread may hand out. Zero first: I-cp-11.
+void cp_mark_set_black(compact_heap *heap, compact_entry *word, uint64_t entries) {
+  for (uint64_t bits = entries; bits; bits &= bits - 1) cp_entry_store(word + hs_ctz64(bits), 0);
+  _Atomic(uint64_t) *const marks = begin(heap, NULL).bits;
+  hs_or_acq_rel(&marks[cp_entry_index(heap, word) / CP_WORD_ENTRIES],
+                entries); // pairs: cp_walk_next
 }
+
+void cp_mark_set_white(compact_heap *heap, const compact_entry *word, uint64_t entries) {
+  _Atomic(uint64_t) *const marks = begin(heap, NULL).bits;
+  hs_and_acq_rel(&marks[cp_entry_index(heap, word) / CP_WORD_ENTRIES], ~entries);
+}
+
+static void thread_black(void *heap, hs_thread *thread) {
+  (void)heap;
+  cp_cache_blacken((compact_thread *)thread);
+}
+
+// In the stop, where caches were flushed.
+static void thread_off(void *heap, hs_thread *thread) {
+  (void)heap, (void)thread;
+  HS_ASSERT(((compact_thread *)thread)->slab == CP_NONE);
+}
+
+const hs_marking_ops cp_marking_ops = {
+    .drain = drain,
+    .mark_only = mark_only,
+    .rescan = rescan,
+    .is_marked = is_marked,
+    .shade_roots = shade_roots,
+    .thread_black = thread_black,
+    .thread_off = thread_off,
+};

@@ -43,6 +43,7 @@ static bool pin_add_locked(compact_heap *heap, compact_entry *entry) {
 void *compact_pin(compact_thread *thread, heap_ref object, size_t ref_count) {
   compact_heap *const heap = thread->heap;
   HS_REQUIRE(!heap_is_null(object), "the null reference was pinned"); // would pass for a free slot
+  if (thread->base.barrier != HS_BARRIER_OFF) hs_shade(&thread->base, object.bits); // a root comes
   hs_mutex_lock(&heap->pin_lock);
   const bool pinned = pin_add_locked(heap, cp_entry_of(object));
   hs_mutex_unlock(&heap->pin_lock);
@@ -67,6 +68,7 @@ static void remove_slot_locked(compact_heap *heap, size_t hole) {
 void compact_unpin(compact_thread *thread, heap_ref object) {
   compact_heap *const heap = thread->heap;
   compact_entry *const entry = cp_entry_of(object);
+  if (thread->base.barrier != HS_BARRIER_OFF) hs_shade(&thread->base, object.bits); // a root goes
   hs_mutex_lock(&heap->pin_lock);
   const size_t slot = heap->pins ? find_slot(heap->pins, entry) : 0;
   HS_REQUIRE(heap->pins && heap->pins[slot].entry == entry && entry,
@@ -78,10 +80,11 @@ void compact_unpin(compact_thread *thread, heap_ref object) {
   hs_mutex_unlock(&heap->pin_lock);
 }
 
-void cp_pin_visit_stw(compact_heap *heap, cp_pin_fn visit, void *context) {
-  if (heap->pin_count == 0) return;
-  for (size_t slot = 0; slot < CP_PIN_SLOTS; slot++)
+void cp_pin_visit(compact_heap *heap, cp_pin_fn visit, void *context) {
+  hs_mutex_lock(&heap->pin_lock);
+  for (size_t slot = 0; heap->pin_count > 0 && slot < CP_PIN_SLOTS; slot++)
     if (heap->pins[slot].entry) visit(context, heap->pins[slot].entry);
+  hs_mutex_unlock(&heap->pin_lock);
 }
 
 bool cp_pin_is_pinned_stw(const compact_heap *heap, const compact_entry *entry) {

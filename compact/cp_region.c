@@ -137,25 +137,35 @@ static uint64_t purge_one(compact_heap *heap, uint32_t region, uint32_t keep) {
   return bytes;
 }
 
-uint64_t cp_region_free_bytes_stw(const compact_heap *heap) {
+uint64_t cp_region_free_bytes(compact_heap *heap) {
   uint64_t bytes = 0;
+  hs_mutex_lock(&heap->lock);
   for (uint32_t region = 1; region < heap->region_frontier; region++)
     if (cp_region_at(heap, region)->state == CP_REGION_FREE)
       bytes += cp_region_at(heap, region)->resident;
+  hs_mutex_unlock(&heap->lock);
   return bytes;
 }
 
-// Keeps the lowest free regions: they are the first to be reused.
-uint64_t cp_region_purge_stw(compact_heap *heap, uint64_t keep_bytes, bool tails) {
+// Keeps the lowest free regions: they are the first to be reused. tails: of regions that are in use as
+// well, with the world stopped. Gives the lock up after each system call: others may wait for memory.
+uint64_t cp_region_purge(compact_heap *heap, uint64_t keep_bytes, bool tails) {
   uint64_t kept = 0, purged = 0;
+  hs_mutex_lock(&heap->lock);
   for (uint32_t region = 1; region < heap->region_frontier; region++) {
     const cp_region *const r = cp_region_at(heap, region);
+    uint64_t bytes = 0;
     if (r->state == CP_REGION_FREE) {
       kept += r->resident;
-      if (kept > keep_bytes) purged += purge_one(heap, region, 0);
+      if (kept > keep_bytes) bytes = purge_one(heap, region, 0);
     } else if (tails) {
-      purged += purge_one(heap, region, (uint32_t)hs_align_up(r->top, CP_PAGE_BYTES));
+      bytes = purge_one(heap, region, (uint32_t)hs_align_up(r->top, CP_PAGE_BYTES));
     }
+    purged += bytes;
+    if (bytes == 0) continue;
+    hs_mutex_unlock(&heap->lock);
+    hs_mutex_lock(&heap->lock);
   }
+  hs_mutex_unlock(&heap->lock);
   return purged;
 }

@@ -46,11 +46,11 @@ static void trim_descriptors(compact_heap *heap) {
 
 static void release_all(compact_heap *heap) {
   cp_totals *const totals = &heap->totals;
-  totals->scavenged_bytes += cp_region_purge_stw(heap, 0, true);
-  totals->scavenged_bytes += cp_large_purge_stw(heap, 0);
-  cp_slab_purge_stw(heap, false);
-  if (hs_grey_pool_bytes(&heap->grey_pool) > QUEUE_KEPT_BYTES) {
-    hs_grey_pool_trim(&heap->grey_pool);
+  totals->scavenged_bytes += cp_region_purge(heap, 0, true);
+  totals->scavenged_bytes += cp_large_purge(heap, 0);
+  cp_slab_purge(heap, false);
+  if (hs_grey_pool_bytes(&heap->marking.pool) > QUEUE_KEPT_BYTES) {
+    hs_grey_pool_trim(&heap->marking.pool);
     (void)cp_mark_prime(heap); // without it the next marking may be slow, not wrong
   }
   trim_frontiers(heap);
@@ -64,26 +64,30 @@ static void release_all(compact_heap *heap) {
 }
 
 static void release_excess(compact_heap *heap) {
-  if (!heap->config.scavenge || heap->goal_bytes == UINT64_MAX) return;
-  const uint64_t needed = hs_load_relaxed(&heap->trigger_bytes);
+  const uint64_t goal = hs_pacer_goal(&heap->pacer);
+  if (!heap->config.scavenge || goal == UINT64_MAX) return;
+  const uint64_t marked = hs_load_relaxed(&heap->marked_bytes);
+  uint64_t needed = goal > marked ? goal - marked : 0;
+  // A cycle may have come to its end beyond its goal. Under a memory limit nothing is kept for that.
+  if (!heap->pacer.memory_limited) needed = hs_max_u64(needed, heap->course.taken_bytes);
   const uint64_t wanted = needed + needed / 100 * RETAIN_PERCENT;
   heap->retained_bytes -= heap->retained_bytes >> RETAIN_DECAY_SHIFT;
-  if (heap->retained_bytes < wanted) heap->retained_bytes = wanted;
+  if (heap->retained_bytes < wanted || heap->pacer.memory_limited) heap->retained_bytes = wanted;
   const uint64_t keep = heap->retained_bytes;
-  const uint64_t in_regions = cp_region_free_bytes_stw(heap);
-  const uint64_t in_runs = cp_large_free_bytes_stw(heap);
+  const uint64_t in_regions = cp_region_free_bytes(heap);
+  const uint64_t in_runs = cp_large_free_bytes(heap);
   if (in_regions + in_runs <= keep + HYSTERESIS_BYTES) return;
   // Runs serve large objects only, regions small ones: each keeps its share.
   const uint64_t keep_regions = keep / 2 + (in_runs < keep / 2 ? keep / 2 - in_runs : 0);
   const uint64_t keep_runs = keep - hs_min_u64(in_regions, keep_regions);
-  heap->totals.scavenged_bytes += cp_region_purge_stw(heap, keep_regions, false);
-  heap->totals.scavenged_bytes += cp_large_purge_stw(heap, keep_runs);
-  cp_slab_purge_stw(heap, false);
+  heap->totals.scavenged_bytes += cp_region_purge(heap, keep_regions, false);
+  heap->totals.scavenged_bytes += cp_large_purge(heap, keep_runs);
+  cp_slab_purge(heap, false);
 }
 
-void cp_release_stw(compact_heap *heap, heap_collect_kind kind) {
+void cp_release(compact_heap *heap, heap_collect_kind kind) {
   if (cp_is_stress(heap))
-    cp_slab_purge_stw(heap, true); // regions and runs were made inaccessible when they were freed
+    cp_slab_purge(heap, true); // regions and runs were made inaccessible when they were freed
   else if (kind == HEAP_COLLECT_RELEASE)
     release_all(heap);
   else

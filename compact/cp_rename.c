@@ -46,11 +46,11 @@ static compact_entry *range_take(renaming *r) {
   compact_heap *const heap = r->heap;
   for (;; r->slab++, r->word = 0) {
     HS_ASSERT(r->slab < r->end);
-    uint64_t *const words = cp_alloc_at(heap, r->slab)->words;
+    _Atomic(uint64_t) *const words = cp_alloc_at(heap, r->slab)->words;
     for (; r->word < CP_SLAB_WORDS; r->word++) {
-      const uint64_t free = ~words[r->word];
+      const uint64_t free = ~hs_load_relaxed(&words[r->word]);
       if (free == 0) continue;
-      words[r->word] |= free & (~free + 1);
+      hs_store_relaxed(&words[r->word], ~free | (free & (~free + 1)));
       cp_slab_at(heap, r->slab)->used++;
       return heap->table + (size_t)r->slab * CP_SLAB_ENTRIES + r->word * CP_WORD_ENTRIES +
              hs_ctz64(free);
@@ -68,8 +68,9 @@ static void rename_entry(renaming *r, compact_entry *entry) {
   if (word & CP_ENTRY_LARGE) cp_large_at(heap, cp_entry_descriptor(word))->handle = twin;
   cp_entry_store(entry, cp_entry_index(heap, twin) | CP_ENTRY_FORWARDED);
   const uint32_t index = cp_entry_index(heap, entry);
-  cp_alloc_at(heap, index / CP_SLAB_ENTRIES)->words[index % CP_SLAB_ENTRIES / CP_WORD_ENTRIES] &=
-      ~(1ull << (index % CP_WORD_ENTRIES));
+  _Atomic(uint64_t) *const bits =
+      &cp_alloc_at(heap, index / CP_SLAB_ENTRIES)->words[index % CP_SLAB_ENTRIES / CP_WORD_ENTRIES];
+  hs_store_relaxed(bits, hs_load_relaxed(bits) & ~(1ull << (index % CP_WORD_ENTRIES)));
   cp_slab_at(heap, index / CP_SLAB_ENTRIES)->used--;
   r->renamed++;
 }
@@ -148,9 +149,13 @@ static cp_table_use table_use(const compact_heap *heap, uint64_t live_entries) {
   return use;
 }
 
-uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort) {
+bool cp_rename_is_due(const compact_heap *heap, uint64_t live_entries, cp_effort effort) {
   const cp_table_use use = table_use(heap, live_entries);
-  if (!cp_select_renaming(&use, effort)) return 0;
+  return heap->config.renaming && cp_select_renaming(&use, effort);
+}
+
+uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort) {
+  if (!cp_rename_is_due(heap, live_entries, effort)) return 0;
   renaming r = {.heap = heap};
   if (!range_choose(&r, live_entries, effort)) return 0; // no memory: not this time
   const uint32_t frontier = heap->slab_frontier;

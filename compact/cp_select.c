@@ -23,14 +23,17 @@ bool cp_select_is_source(const cp_region *region, cp_effort effort) {
   return (uint64_t)region->live_bytes * 100 < (uint64_t)region->top * percent;
 }
 
-uint64_t cp_select_sources_stw(compact_heap *heap, cp_effort effort) {
+uint64_t cp_select_sources(compact_heap *heap, uint32_t regions, cp_effort effort) {
   uint64_t objects = 0;
-  for (uint32_t region = 1; region < heap->region_frontier; region++) {
+  hs_mutex_lock(&heap->lock);
+  for (uint32_t region = 1; region < regions; region++) {
     cp_region *const r = cp_region_at(heap, region);
-    if (!cp_select_is_source(r, effort)) continue;
+    if (!cp_select_is_source(r, effort) || r->live_count == 0) continue; // the sweep frees it
     r->state = CP_REGION_SOURCE;
+    r->source = true;
     objects += r->live_count;
   }
+  hs_mutex_unlock(&heap->lock);
   return objects;
 }
 

@@ -60,7 +60,7 @@ static void set_history(const compact_heap *heap, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_total_alloc_bytes, totals->alloc_bytes);
   heap_stats_set(out, HEAP_STAT_mallocs_count, totals->alloc_objects);
   heap_stats_set(out, HEAP_STAT_frees_count, totals->frees);
-  heap_stats_set(out, HEAP_STAT_next_gc_bytes, heap->goal_bytes);
+  heap_stats_set(out, HEAP_STAT_next_gc_bytes, hs_pacer_goal(&heap->pacer));
   heap_stats_set(out, HEAP_STAT_cycles_count, totals->cycles);
   heap_stats_set(out, HEAP_STAT_forced_cycles_count, totals->forced_cycles);
   heap_stats_set(out, HEAP_STAT_gc_cpu_ns, totals->gc_cpu_ns);
@@ -70,15 +70,11 @@ static void set_history(const compact_heap *heap, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_scavenged_bytes, totals->scavenged_bytes);
 }
 
-static void flush_all_stw(compact_heap *heap) {
-  HS_WORLD_EACH_THREAD(&heap->world, thread) cp_cache_release((compact_thread *)thread, true);
-}
-
 static void stop(compact_thread *thread) {
   hs_poll(&thread->base);
   hs_world_enter_collector(thread->base.world, &thread->base);
   hs_world_stop(thread->base.world, &thread->base);
-  flush_all_stw(thread->heap);
+  cp_cache_release_all_stw(thread->heap);
 }
 
 static void start(compact_thread *thread) {

@@ -35,7 +35,7 @@ static void check_slabs(verifier *v) {
     const cp_slab *const s = cp_slab_at(heap, slab);
     unsigned used = 0;
     for (int i = 0; i < CP_SLAB_WORDS; i++)
-      used += hs_popcount64(cp_alloc_at(heap, slab)->words[i]);
+      used += hs_popcount64(hs_load_relaxed(&cp_alloc_at(heap, slab)->words[i]));
     if (used != s->used) fail(v, "slab %u counts %u entries, its bits %u", slab, s->used, used);
     if (used > 0 && !(s->flags & CP_SLAB_RESIDENT)) fail(v, "slab %u is used, not charged", slab);
     if (s->flags & CP_SLAB_OWNED) fail(v, "slab %u is owned while caches are flushed", slab);
@@ -189,7 +189,7 @@ bool cp_verify_stw(compact_heap *heap) {
   check_memory(&v);
   hs_roots_visit_all_stw(&heap->world, check_slots, &v);
   hs_weak_visit_stw(&heap->world, check_weak, &v);
-  cp_pin_visit_stw(heap, check_pin, &v);
+  cp_pin_visit(heap, check_pin, &v);
   hs_os_unmap(v.granules, v.granule_bytes);
   return v.failures == 0;
 }

@@ -175,7 +175,7 @@ static void run_every_fault(const heap_config *config, bool persistent, uint64_t
   heap_config stopping = *config;
   stopping.gc = HEAP_GC_STW;
   run_every_fault_once(config, persistent, step);
-  run_every_fault_once(&stopping, persistent, step);
+  run_every_fault_once(&stopping, persistent, 3 * step); // the same calls, by another thread
 }
 
 static void test_one_call_fails(void **state) {

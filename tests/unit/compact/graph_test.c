@@ -86,9 +86,17 @@ static uint64_t run(heap_config config, unsigned threads, uint64_t steps, bool l
   return out_of_memory;
 }
 
+// Collecting beside the program, and with the world stopped.
+static uint64_t run_both(heap_config config, unsigned threads, uint64_t steps, bool large) {
+  config.gc = HEAP_GC_CONCURRENT;
+  const uint64_t refused = run(config, threads, steps, large);
+  config.gc = HEAP_GC_STW;
+  return refused + run(config, threads, steps, large);
+}
+
 static void test_default(void **state) {
   (void)state;
-  assert_int_equal(run(hs_config_default(), 1, 100000, true), 0);
+  assert_int_equal(run_both(hs_config_default(), 1, 50000, true), 0);
 }
 
 static void test_small_heap_verified(void **state) {
@@ -97,28 +105,28 @@ static void test_small_heap_verified(void **state) {
   config.min_heap_bytes = 256 << 10;
   config.gogc_percent = 30;
   config.verify = 1;
-  assert_int_equal(run(config, 1, 30000, true), 0);
+  assert_int_equal(run_both(config, 1, 30000, true), 0);
 }
 
 static void test_stress(void **state) {
   (void)state;
   heap_config config = hs_config_default();
   config.stress = 1;
-  assert_int_equal(run(config, 1, 2000, true), 0);
+  assert_int_equal(run_both(config, 1, 2000, true), 0);
 }
 
 static void test_stress_threads(void **state) {
   (void)state;
   heap_config config = hs_config_default();
   config.stress = 1;
-  assert_int_equal(run(config, 3, 500, true), 0);
+  assert_int_equal(run_both(config, 3, 500, true), 0);
 }
 
 static void test_threads(void **state) {
   (void)state;
   heap_config config = hs_config_default();
   config.min_heap_bytes = 1 << 20;
-  assert_int_equal(run(config, 4, 40000, true), 0);
+  assert_int_equal(run_both(config, 4, 20000, true), 0);
 }
 
 static void test_without_compaction(void **state) {
@@ -126,7 +134,7 @@ static void test_without_compaction(void **state) {
   heap_config config = hs_config_default();
   config.compaction = 0;
   config.verify = 1;
-  assert_int_equal(run(config, 2, 10000, true), 0);
+  assert_int_equal(run_both(config, 2, 10000, true), 0);
 }
 
 static void test_without_renaming(void **state) {
@@ -134,7 +142,7 @@ static void test_without_renaming(void **state) {
   heap_config config = hs_config_default();
   config.renaming = 0;
   config.verify = 1;
-  assert_int_equal(run(config, 2, 10000, true), 0);
+  assert_int_equal(run_both(config, 2, 10000, true), 0);
 }
 
 static void test_lazy_release(void **state) {
@@ -142,7 +150,7 @@ static void test_lazy_release(void **state) {
   heap_config config = hs_config_default();
   config.release_free = 1;
   config.min_heap_bytes = 512 << 10;
-  assert_int_equal(run(config, 1, 30000, true), 0);
+  assert_int_equal(run_both(config, 1, 30000, true), 0);
 }
 
 // Under a limit that is too small the program sees null references and nothing else goes wrong.
@@ -151,7 +159,7 @@ static void test_limit(void **state) {
   heap_config config = hs_config_default();
   config.limit_bytes = 1 << 20;
   config.verify = 1;
-  assert_true(run(config, 2, 5000, true) > 0);
+  assert_true(run_both(config, 2, 5000, true) > 0);
 }
 
 int main(void) {
