@@ -110,7 +110,7 @@ static void release_span(nonmoving_heap *heap, nm_thread *thread, unsigned span_
   return_run(heap, thread, span, run);
   thread->spans[span_class] = NULL;
   const unsigned live = nm_span_count_live(heap, span);
-  nm_central_count(&heap->centrals[span_class], live - span->live_count, 0);
+  span->new_mallocs_count = (uint16_t)(live - span->live_count);
   span->live_count = (uint16_t)live;
   nm_central_put(heap, span);
 }
@@ -152,8 +152,8 @@ static bool refill(nonmoving_heap *heap, nm_thread *thread, unsigned span_class)
   }
   const size_t bytes = (size_t)nm_classes[span_class >> 1].pages << NM_PAGE_SHIFT;
   nm_cycle_step(heap, thread, bytes);
-  nm_sweep_proportional(heap, bytes);
   nm_span *const span = nm_central_take(heap, thread, span_class);
+  nm_sweep_proportional(heap, span_class, bytes); // after: what was swept to find the span counts
   if (!span) return false;
   thread->spans[span_class] = span;
   const bool found = next_run(heap, thread, span_class);
@@ -189,7 +189,7 @@ static heap_ref alloc_large(nonmoving_heap *heap, nm_thread *thread, size_t ref_
   if (bytes > heap->range_bytes) return HEAP_NULL;
   const size_t pages = hs_div_up(bytes, NM_PAGE_BYTES);
   nm_cycle_step(heap, thread, pages << NM_PAGE_SHIFT);
-  nm_sweep_proportional(heap, pages << NM_PAGE_SHIFT);
+  nm_sweep_proportional(heap, span_class, pages << NM_PAGE_SHIFT);
   nm_span *span;
   for (unsigned tries = 0; !(span = nm_span_alloc(heap, thread, span_class, pages)); tries++) {
     if (tries == FAILED_TRIES) return HEAP_NULL;
@@ -200,7 +200,7 @@ static heap_ref alloc_large(nonmoving_heap *heap, nm_thread *thread, size_t ref_
   if (span->needs_zero) memset(object, 0, bytes); // no lock is held
   span->ref_count = ref_count;
   span->free_index = span->live_count = 1;
-  nm_central_count(&heap->centrals[span_class], 1, 0);
+  span->new_mallocs_count = 1;
   hs_add_relaxed(&heap->large_mallocs_bytes, (uint64_t)nm_span_bytes(span));
   const bool black = allocates_black(heap, thread, span);
   if (black) nm_mark_set_black(heap, span, 0, 1, true);

@@ -95,6 +95,9 @@ void nm_central_put(nonmoving_heap *heap, nm_span *span) {
   nm_central *const central = &heap->centrals[span->span_class];
   const unsigned list = list_of(heap, span);
   hs_mutex_lock(&central->lock);
+  central->mallocs_count += span->new_mallocs_count;
+  central->frees_count += span->new_frees_count;
+  span->new_mallocs_count = span->new_frees_count = 0;
   list_push(central, list, span);
   hs_mutex_unlock(&central->lock);
 }

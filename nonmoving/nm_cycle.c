@@ -20,15 +20,18 @@ static const uint64_t STALL_LOGGED_NS = 1000;
 // span without the page heap. After that so many spans at a time, some 5 % of a core.
 static const uint64_t SWEEP_DELAY_NS = 10 * 1000 * 1000, SWEEP_PAUSE_NS = 200 * 1000;
 enum { SWEEP_BATCH_SPANS = 100 };
-// A cycle with no more to scan than this is run by the thread that finds it due, if it is the only one:
-// that takes less time than waking the collector, and no other thread has to answer.
+// A cycle with no more to scan than this is run by the thread that finds it due, if all others visit a
+// slow path within that time, and so will answer at once: it takes less than waking the collector.
 enum { SMALL_CYCLE_BYTES = 32 << 10 };
+static const uint64_t RESPONSE_NS = 5 * 1000;
 // A heap that may grow by this until the next cycle is small.
 enum { SMALL_HEAP_ROOM_BYTES = 32 << 20 };
 // How far threads may allocate beyond the goal before they wait for the collector, percent of the goal;
 // and how long they wait at a time.
 enum { OVERSHOOT_PERCENT = 25 };
 static const uint64_t OVERSHOOT_WAIT_NS = 200 * 1000;
+// Of that, time to spin, answering handshakes, before it sleeps: a small cycle takes less than a wake-up.
+static const uint64_t OVERSHOOT_SPIN_NS = 50 * 1000;
 
 static bool is_concurrent(const nonmoving_heap *heap) {
   return heap->config.gc == HEAP_GC_CONCURRENT;
@@ -281,25 +284,36 @@ static void log_stall(nonmoving_heap *heap, const nm_thread *thread, uint64_t be
 static void wait_for_collector(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
   const uint32_t epoch = hs_load_acquire(&heap->cycle_epoch); // pairs: nm_cycle_run
   const uint64_t begin_ns = hs_os_now_ns();
-  hs_blocking_begin(&thread->hot.base);
-  (void)hs_os_futex_wait(&heap->cycle_epoch, epoch, OVERSHOOT_WAIT_NS);
-  hs_blocking_end(&thread->hot.base);
+  do {
+    hs_poll(&thread->hot.base);
+    HS_CPU_RELAX();
+  } while (hs_load_acquire(&heap->cycle_epoch) == epoch &&
+           hs_os_now_ns() - begin_ns < OVERSHOOT_SPIN_NS);
+  if (hs_load_acquire(&heap->cycle_epoch) == epoch) {
+    hs_blocking_begin(&thread->hot.base);
+    (void)hs_os_futex_wait(&heap->cycle_epoch, epoch, OVERSHOOT_WAIT_NS - OVERSHOOT_SPIN_NS);
+    hs_blocking_end(&thread->hot.base);
+  }
   log_stall(heap, thread, begin_ns, bytes);
 }
 
 static void start_concurrent(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
-  if (hs_load_relaxed(&heap->cycles_are_small) && hs_load_relaxed(&heap->threads_count) == 1 &&
-      !hs_mutex_is_held(&heap->world.collector)) {
-    const uint64_t begin_ns = hs_os_now_ns();
+  if (hs_load_relaxed(&heap->collector_wanted) ||
+      hs_exchange_acq_rel(&heap->collector_wanted, 1u) != 0)
+    return; // another thread sees to it
+  const uint64_t begin_ns = hs_os_now_ns();
+  if (hs_load_relaxed(&heap->cycles_are_small) && !hs_mutex_is_held(&heap->world.collector) &&
+      hs_world_is_responsive(&heap->world, &thread->hot.base, RESPONSE_NS)) {
     nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
+    hs_store_relaxed(&heap->collector_wanted, 0u);
     log_stall(heap, thread, begin_ns, bytes);
-  } else if (hs_load_relaxed(&heap->collector_wanted) == 0 &&
-             hs_exchange_acq_rel(&heap->collector_wanted, 1u) == 0) {
+  } else {
     hs_background_wake(&heap->collector);
   }
 }
 
 void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
+  hs_thread_visit(&thread->hot.base);
   if (!nm_cycle_is_due(heap)) return; // a cycle under way is due, too
   if (!is_concurrent(heap)) {
     nm_cycle_run(heap, thread, NM_REASON_TRIGGER);

@@ -102,7 +102,6 @@ heap_status nonmoving_thread_enter(nonmoving_heap *heap, nonmoving_thread **out)
   thread->next_free = NULL;
   thread->hot.ref_flag_bias =
       (uintptr_t)heap->ref_flags - heap->base / sizeof(heap_ref) / 64 * sizeof(uint64_t);
-  hs_add_relaxed(&heap->threads_count, 1u);
   hs_thread_attach(&heap->world, &thread->hot.base);
   *out = &thread->hot;
   return HEAP_OK;
@@ -114,7 +113,6 @@ void nonmoving_thread_leave(nonmoving_thread *hot) {
   hs_poll(&hot->base);
   nm_cache_flush(heap, thread, true);
   hs_thread_detach(&hot->base);
-  hs_sub_relaxed(&heap->threads_count, 1u);
   hs_mutex_lock(&heap->lock);
   thread->next_free = heap->thread_free;
   heap->thread_free = thread;

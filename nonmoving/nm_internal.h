@@ -53,9 +53,11 @@ typedef struct nm_span {
   uint32_t sweepgen;      // [holder] heap sweepgen: swept; 2 less: to be swept
   uint16_t free_index;    // [holder] I-nm-4
   uint16_t live_count;    // [holder] I-nm-7
-  uint8_t span_class;     // [const] while in use
-  uint8_t list;           // [lock central.lock] which list, while listed
-  bool needs_zero;        // [holder] free slots may hold old data
+  uint16_t new_mallocs_count,
+      new_frees_count; // [holder] objects that its central does not count yet
+  uint8_t span_class;  // [const] while in use
+  uint8_t list;        // [lock central.lock] which list, while listed
+  bool needs_zero;     // [holder] free slots may hold old data
 } nm_span;
 
 // What a reference needs to find its mark bit and layout; one per page of a span in use.
@@ -205,7 +207,6 @@ struct nonmoving_heap {
   uint32_t background_sweepgen;       // [collector thread] whose sweep it has waited for
   _Atomic(bool) collector_dozes;      // [atomic] it will look again by itself
   _Atomic(bool) cycles_are_small;     // [atomic] the last one had next to nothing to scan
-  _Atomic(uint32_t) threads_count;    // [atomic] registered, or about to be
   _Atomic(uint32_t) cycle_epoch;      // [atomic] futex: cycles completed
   _Atomic(uint64_t) overshoot_bytes;  // [atomic] live_bytes beyond which threads wait
   _Atomic(uint32_t) collector_wanted; // [atomic] it was woken and has not started yet
@@ -307,7 +308,7 @@ void nm_pageheap_note_peak_locked(nonmoving_heap *heap);
 // ---- nm_central.c -------------------------------------------------------------------------------
 // A span of the class with a free slot, held by the caller; NULL when no memory can be had.
 nm_span *nm_central_take(nonmoving_heap *heap, nm_thread *thread, unsigned span_class);
-// Give back a held span that is swept.
+// Give back a held span; its central counts what the holder allocated and found dead.
 void nm_central_put(nonmoving_heap *heap, nm_span *span);
 // Take any unswept span of the class, or this one if it is still unswept; NULL if there is none.
 nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned span_class);
@@ -348,8 +349,9 @@ uint64_t
 nm_sweep_all(nonmoving_heap *heap); // returns the number of spans swept here; waits for others
 // Sweep up to `spans` spans of any class; false when none is left to take.
 bool nm_sweep_some(nonmoving_heap *heap, unsigned spans);
-// Before a thread gets `bytes` more: its share of the sweep, so that all is done before the next cycle.
-void nm_sweep_proportional(nonmoving_heap *heap, size_t bytes);
+// A thread got `bytes` more: its share of the sweep, so that all is done before the next cycle. Empty
+// spans of its own class are kept for it: it will want them next.
+void nm_sweep_proportional(nonmoving_heap *heap, unsigned span_class, size_t bytes);
 // Before taking npages: sweep spans without a mark until as many pages came back, or all are swept.
 void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages);
 bool nm_sweep_is_done(const nonmoving_heap *heap);

@@ -11,6 +11,7 @@
 enum {
   FORCED_PAGES = NM_CHUNK_PAGES, // to return in one system call: no run is longer
   RETAIN_EXTRA_PERCENT = 10, // beyond the spans of the next cycle's peak (Go: retainExtraPercent)
+  RETAIN_MIN_HEAPS = 2,
   LIMIT_SPARE_PERCENT = 5,   // of the soft limit, kept clear (Go: reduceExtraPercent)
   HUGE_PAGE_BYTES = 2 << 20, // x86-64, and AArch64 with 4 KiB pages
 };
@@ -162,13 +163,16 @@ static uint64_t backed_bytes(const nonmoving_heap *heap) {
 }
 
 // Spans in use now, scaled as the heap goal is, and a little more. UINT64_MAX (do nothing) when that much
-// is not retained: growth until the next cycle is expected, and no reason to give anything back.
+// is not retained: growth until the next cycle is expected, and no reason to give anything back. A heap
+// about its minimum size keeps twice that: a thousand small cycles a second would give back and fault in
+// the same pages (Go has no such floor).
 static uint64_t retained_goal(const nonmoving_heap *heap, uint64_t old_goal, uint64_t new_goal) {
   const bool scales = old_goal != 0 && old_goal != UINT64_MAX && new_goal != UINT64_MAX;
   if (!scales && old_goal != new_goal) return UINT64_MAX; // collection was turned on or off
   const double growth = scales ? (double)new_goal / (double)old_goal : 1;
   const double in_use = (double)(hs_load_relaxed(&heap->counts.in_use) << NM_PAGE_SHIFT);
-  const double goal = in_use * growth * (1 + RETAIN_EXTRA_PERCENT / 100.0);
+  const double goal = hs_max_double(in_use * growth * (1 + RETAIN_EXTRA_PERCENT / 100.0),
+                                    RETAIN_MIN_HEAPS * (double)heap->config.min_heap_bytes);
   const double retained = (double)backed_bytes(heap);
   if (retained < goal + (double)hs_os_page_bytes()) return UINT64_MAX;
   return hs_align_up((uint64_t)goal, hs_os_page_bytes());

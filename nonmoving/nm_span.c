@@ -92,6 +92,7 @@ static nm_span *alloc_locked(nonmoving_heap *heap, nm_thread *thread, unsigned s
   span->bits_index = bits_index;
   span->sweepgen = hs_load_relaxed(&heap->sweepgen); // changes under this lock
   span->free_index = span->live_count = 0;
+  span->new_mallocs_count = span->new_frees_count = 0;
   span->span_class = (uint8_t)span_class;
   span->needs_zero = !zeroed;
   set_entries_locked(heap, span);

@@ -10,6 +10,7 @@
 // The share of the sweep that one allocation may have to do: bounds its delay to some microseconds. What
 // it leaves, later ones do.
 enum { PROPORTIONAL_SPANS = 32 };
+enum { KEEP_NONE = NM_SPAN_CLASS_COUNT };
 
 // To those who only ask whether to help, a hint: every span is guarded by its lock. The collector, which
 // marks next, must see what other threads swept.
@@ -61,13 +62,16 @@ bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
   span->sweepgen = sweepgen; // exchanges the bitmaps (I-nm-5)
   if (freed > 0) {
     span->needs_zero = true;
-    nm_central_count(&heap->centrals[span->span_class], 0, freed);
+    span->new_frees_count = (uint16_t)freed;
     if (nm_span_size_class(span) == NM_CLASS_LARGE)
       hs_add_relaxed(&heap->large_frees_bytes, nm_span_bytes(span));
   }
   hs_add_relaxed(&heap->swept_pages, (uint64_t)span->page_count);
   const bool stays = live > 0 || keep;
-  if (!stays) nm_span_free(heap, span);
+  if (!stays) {
+    nm_central_count(&heap->centrals[span->span_class], 0, freed);
+    nm_span_free(heap, span);
+  }
   return stays;
 }
 
@@ -77,16 +81,17 @@ void nm_sweep_count(nonmoving_heap *heap) {
 }
 
 // Sweep a held span and let it go; its pages, if they came free.
-static size_t sweep_away(nonmoving_heap *heap, nm_span *span) {
+static size_t sweep_away(nonmoving_heap *heap, nm_span *span, bool keep) {
   const size_t pages = span->page_count;
-  const bool stays = nm_sweep_span(heap, span, false);
+  const bool stays = nm_sweep_span(heap, span, keep);
   if (stays) nm_central_put(heap, span);
   nm_sweep_count(heap);
   return stays ? 0 : pages;
 }
 
-// Sweep one span of the lowest class that has an unswept one; its pages, 0 when there is none.
-static size_t sweep_one(nonmoving_heap *heap) {
+// Sweep one span of the lowest class that has an unswept one; its pages, 0 when there is none. An empty
+// span of class `keep` is kept for its class.
+static size_t sweep_one(nonmoving_heap *heap, unsigned keep) {
   uint32_t class = hs_load_relaxed(&heap->sweep_class);
   for (; class < NM_SPAN_CLASS_COUNT; class ++) {
     nm_span *const span = nm_central_take_unswept(heap, class);
@@ -95,7 +100,7 @@ static size_t sweep_one(nonmoving_heap *heap) {
       continue;
     }
     const size_t pages = span->page_count;
-    (void)sweep_away(heap, span);
+    (void)sweep_away(heap, span, class == keep);
     return pages;
   }
   return 0;
@@ -103,7 +108,7 @@ static size_t sweep_one(nonmoving_heap *heap) {
 
 bool nm_sweep_some(nonmoving_heap *heap, unsigned spans) {
   for (; spans > 0 && !nm_sweep_is_done(heap); spans--)
-    if (sweep_one(heap) == 0) return false;
+    if (sweep_one(heap, KEEP_NONE) == 0) return false;
   return spans == 0;
 }
 
@@ -112,12 +117,12 @@ uint64_t nm_sweep_all(nonmoving_heap *heap) {
   // Spans that other threads took are swept when the count is 0: soon, because they wait for nothing.
   for (; hs_load_acquire(&heap->unswept_count) > 0; hs_os_yield()) { // pairs: nm_sweep_count
     hs_store_relaxed(&heap->sweep_class, 0u);
-    while (sweep_one(heap) > 0) swept++;
+    while (sweep_one(heap, KEEP_NONE) > 0) swept++;
   }
   return swept;
 }
 
-void nm_sweep_proportional(nonmoving_heap *heap, size_t bytes) {
+void nm_sweep_proportional(nonmoving_heap *heap, unsigned span_class, size_t bytes) {
   if (nm_sweep_is_done(heap)) return;
   const uint64_t live = hs_load_relaxed(&heap->live_bytes) + bytes;
   const uint64_t basis = hs_load_relaxed(&heap->sweep_basis);
@@ -125,7 +130,7 @@ void nm_sweep_proportional(nonmoving_heap *heap, size_t bytes) {
   const double ratio = (double)hs_load_relaxed(&heap->sweep_ratio) / NM_SWEEP_RATIO_ONE;
   const uint64_t owed = (uint64_t)((double)(live - basis) * ratio);
   for (unsigned spans = 0; spans < PROPORTIONAL_SPANS; spans++)
-    if (hs_load_relaxed(&heap->swept_pages) >= owed || sweep_one(heap) == 0) return;
+    if (hs_load_relaxed(&heap->swept_pages) >= owed || sweep_one(heap, span_class) == 0) return;
 }
 
 // ---- reclaiming pages ---------------------------------------------------------------------------
@@ -172,7 +177,7 @@ void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages) {
     unsigned span_class;
     for (nm_span *span; (span = next_unmarked(heap, &page, end, &span_class)) != NULL;) {
       if (!nm_central_take_this_unswept(heap, span, span_class)) continue;
-      reclaimed += sweep_away(heap, span);
+      reclaimed += sweep_away(heap, span, false);
     }
   }
   if (reclaimed > npages) hs_add_relaxed(&heap->reclaim_credit, (uint64_t)(reclaimed - npages));

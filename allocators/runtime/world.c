@@ -316,6 +316,31 @@ void hs_world_handshake(hs_world *world, hs_thread *self, hs_handshake_fn fn, vo
   hs_mutex_unlock(&world->registry);
 }
 
+// One look; begins a new period when `begin` is set.
+static bool all_visited(hs_world *world, const hs_thread *self, bool begin) {
+  bool all = true;
+  hs_mutex_lock(&world->lock);
+  HS_WORLD_EACH_THREAD(world, thread) {
+    const uint32_t visits = hs_load_relaxed(&thread->visits);
+    if (begin) thread->visits_seen = visits;
+    if (thread != self && visits == thread->visits_seen &&
+        hs_load_relaxed(&thread->state) != HS_THREAD_NATIVE)
+      all = false;
+  }
+  hs_mutex_unlock(&world->lock);
+  return all;
+}
+
+bool hs_world_is_responsive(hs_world *world, const hs_thread *self, uint64_t budget_ns) {
+  if (all_visited(world, self, true)) return true;
+  const uint64_t end_ns = hs_os_now_ns() + budget_ns;
+  do {
+    for (unsigned i = 0; i < SPINS_PER_CLOCK_READ; i++) HS_CPU_RELAX();
+    if (all_visited(world, self, false)) return true;
+  } while (hs_os_now_ns() < end_ns);
+  return false;
+}
+
 void hs_world_reach_all(hs_world *world, hs_thread *self, hs_barrier birth_barrier,
                         hs_handshake_fn fn, void *context) {
   if (hs_world_is_stopped(world)) { // the registry lock is held by the stop

@@ -60,14 +60,16 @@ typedef enum hs_barrier {
 
 // What every heap thread begins with. Embedded as the first member of <heap>_thread.
 struct hs_thread {
-  uint32_t magic;              // [const] HS_THREAD_MAGIC while registered
-  _Atomic(uint32_t) poll;      // [atomic] nonzero: answer at the next poll. Note [handshake]
-  uint32_t barrier;            // [owner] hs_barrier; changes in a handshake or a stop
-  heap_frame *frames;          // [owner] innermost root frame; read by others when not RUNNING
-  hs_grey grey;                // [owner] references shaded since the last handshake of a marking
-  int64_t assist_debt_bytes;   // [owner] scanning owed for what was allocated
-  hs_world *world;             // [const]
-  _Atomic(uint32_t) state;     // [atomic] hs_thread_state. Note [handshake]
+  uint32_t magic;            // [const] HS_THREAD_MAGIC while registered
+  _Atomic(uint32_t) poll;    // [atomic] nonzero: answer at the next poll. Note [handshake]
+  uint32_t barrier;          // [owner] hs_barrier; changes in a handshake or a stop
+  heap_frame *frames;        // [owner] innermost root frame; read by others when not RUNNING
+  hs_grey grey;              // [owner] references shaded since the last handshake of a marking
+  int64_t assist_debt_bytes; // [owner] scanning owed for what was allocated
+  _Atomic(uint32_t) visits;  // [atomic] written by the owner: its visits to a slow path that polls
+  uint32_t visits_seen;      // [lock world->lock] see hs_world_is_responsive
+  hs_world *world;           // [const]
+  _Atomic(uint32_t) state;   // [atomic] hs_thread_state. Note [handshake]
   _Atomic(uint32_t) handshake; // [atomic] number of the last handshake answered
   uint32_t id;                 // [const] small, unique among live threads; 1-based
   hs_thread *previous, *next;  // [lock world->registry and world->lock] in ascending order of id
@@ -136,6 +138,13 @@ bool hs_world_is_stopped(const hs_world *world);
 // one and for self. Returns when all have answered. The caller is the collector. fn must be short:
 // it is a delay imposed on a mutator (logged as HS_EVENT_HANDSHAKE when above 1 us).
 void hs_world_handshake(hs_world *world, hs_thread *self, hs_handshake_fn fn, void *context);
+
+// The calling thread is about to poll. Cheap; for slow paths.
+static inline void hs_thread_visit(hs_thread *thread) { hs_owner_add(&thread->visits, 1u); }
+
+// Whether every thread but self is in a blocking region or visits a slow path within budget_ns, for which
+// the caller spins: then a handshake is answered at once, most likely. Any thread.
+bool hs_world_is_responsive(hs_world *world, const hs_thread *self, uint64_t budget_ns);
 
 // The same for every thread, by handshake, or at once when the world is stopped. `birth_barrier` is what
 // threads that attach from now on begin with.

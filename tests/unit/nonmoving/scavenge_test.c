@@ -46,7 +46,8 @@ static void test_what_may_stay_follows_the_heap_goal(void **state) {
       {100, 100, UINT64_MAX, UINT64_MAX, 110 * MIB}, // gogc off: as it is
       {100, 100, 64 * MIB, UINT64_MAX, UINT64_MAX},  // no ratio to go by
       {100, 100, UINT64_MAX, 64 * MIB, UINT64_MAX},
-      {1, 1000, 64 * MIB, 64 * MIB, 1155072}, // 1.1 MiB, up to a page of the OS
+      {11, 1000, 64 * MIB, 64 * MIB, 12689408}, // 12.1 MiB, up to a page of the OS
+      {1, 1000, 64 * MIB, 64 * MIB, 8 * MIB},   // at least twice the minimum heap
   };
   kit k = kit_make(scavenging_config());
   nm_page_counts *const counts = &k.heap->counts;
