@@ -30,7 +30,7 @@ enum { SMALL_HEAP_ROOM_BYTES = 32 << 20 };
 // and how long they wait at a time.
 enum { OVERSHOOT_PERCENT = 25 };
 static const uint64_t OVERSHOOT_WAIT_NS = 200 * 1000;
-// Of that, time to spin, answering handshakes, before it sleeps: a small cycle takes less than a wake-up.
+// Of that, time to spin, answering handshakes, before it gives its core away.
 static const uint64_t OVERSHOOT_SPIN_NS = 50 * 1000;
 
 static bool is_concurrent(const nonmoving_heap *heap) {
@@ -263,8 +263,7 @@ void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
   hs_world_leave_collector(&heap->world);
   if (reason == NM_REASON_FAILED && is_concurrent(heap))
     hs_event_log_add(&heap->log, HS_EVENT_STALL, id_of(self), asked_ns, hs_os_now_ns(), 0);
-  hs_add_acq_rel(&heap->cycle_epoch, 1u); // pairs: wait_for_collector
-  hs_os_futex_wake(&heap->cycle_epoch, UINT32_MAX);
+  hs_add_acq_rel(&heap->cycle_epoch, 1u);               // pairs: wait_for_collector
   if (self && !hs_load_acquire(&heap->collector_dozes)) // pairs: nm_cycle_background
     hs_background_wake(&heap->collector);               // it sweeps what is left
   if (heap->config.scavenge && nm_scavenge_is_due(heap)) hs_background_wake(&heap->scavenger);
@@ -280,19 +279,20 @@ static void log_stall(nonmoving_heap *heap, const nm_thread *thread, uint64_t be
 }
 
 // The heap has outgrown its goal by far, because the collector's thread gets no core or another thread
-// does not answer. Give it time: a bounded delay for each span, in which the collector may act for us.
+// does not answer. Give it time: a bounded delay for each span. Not by sleeping: to be woken may take
+// longer than the delay itself.
 static void wait_for_collector(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
   const uint32_t epoch = hs_load_acquire(&heap->cycle_epoch); // pairs: nm_cycle_run
   const uint64_t begin_ns = hs_os_now_ns();
-  do {
+  uint64_t waited_ns = 0;
+  while (hs_load_acquire(&heap->cycle_epoch) == epoch && waited_ns < OVERSHOOT_WAIT_NS) {
+    hs_thread_visit(&thread->hot.base);
     hs_poll(&thread->hot.base);
-    HS_CPU_RELAX();
-  } while (hs_load_acquire(&heap->cycle_epoch) == epoch &&
-           hs_os_now_ns() - begin_ns < OVERSHOOT_SPIN_NS);
-  if (hs_load_acquire(&heap->cycle_epoch) == epoch) {
-    hs_blocking_begin(&thread->hot.base);
-    (void)hs_os_futex_wait(&heap->cycle_epoch, epoch, OVERSHOOT_WAIT_NS - OVERSHOOT_SPIN_NS);
-    hs_blocking_end(&thread->hot.base);
+    if (waited_ns < OVERSHOOT_SPIN_NS)
+      HS_CPU_RELAX();
+    else
+      hs_os_yield();
+    waited_ns = hs_os_now_ns() - begin_ns;
   }
   log_stall(heap, thread, begin_ns, bytes);
 }

@@ -60,9 +60,11 @@ enum {
   MUTEX_FREE = 0,
   MUTEX_HELD = 1,
   MUTEX_CONTENDED = 2,
-  // Our critical sections last well under a microsecond; about that long is worth spinning before a
-  // sleep and a wake-up of several microseconds.
-  MUTEX_SPINS = 64,
+  // Our critical sections last well under a microsecond, but a sleep ends with a wake-up that takes
+  // tens of microseconds, and on a virtual core that went idle now and then a millisecond or two. So
+  // spin for about as long as a wake-up takes (some 20 us): it ends long before, or the holder is
+  // preempted.
+  MUTEX_SPINS = 1024,
 };
 
 bool hs_mutex_try(hs_mutex *mutex) {
