@@ -34,10 +34,11 @@
 //   when the heap turns its bitmaps.
 //
 // Note [weak cells]
-//   Until the marking is complete a reference read from a weak cell is shaded, under the world lock,
-//   and counted: a round during which that happened is not the last. Then, under the same lock, the
-//   cells pass to CLEARING: from now on a cell whose object is unmarked reads as null, and the collector
-//   clears such cells in pieces. OPEN again before the bitmaps turn.
+//   Until the marking is complete an unmarked object read from a weak cell is shaded, under the world
+//   lock, and counted: a round during which that happened is not the last. (A marked one needs nothing;
+//   else a program that goes on reading cells would keep the marking from ending.) Then, under the same
+//   lock, the cells pass to CLEARING: from now on a cell whose object is unmarked reads as null, and the
+//   collector clears such cells in pieces. OPEN again before the bitmaps turn.
 #ifndef HS_RUNTIME_MARKING_H
 #define HS_RUNTIME_MARKING_H
 

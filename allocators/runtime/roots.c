@@ -100,10 +100,13 @@ heap_ref hs_weak_get(hs_thread *thread, hs_weak *weak) {
   heap_ref target = {hs_load_relaxed(&weak->target)};
   if (!heap_is_null(target)) {
     const hs_marking *const marking = world->marking;
-    if (world->weak_phase == HS_WEAK_OPEN) {
+    // What is marked already needs nothing, so a program that goes on reading cells does not keep the
+    // marking from ending.
+    const bool marked = marking->ops->is_marked(marking->heap, target);
+    if (!marked && world->weak_phase == HS_WEAK_OPEN) {
       hs_shade(thread, target.bits);
       world->weak_shaded_count++;
-    } else if (!marking->ops->is_marked(marking->heap, target)) {
+    } else if (!marked) {
       target = HEAP_NULL;
     }
   }

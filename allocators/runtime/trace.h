@@ -21,8 +21,9 @@
 // Room for the longest line of any kind, its newline and a terminator: 20 digits for each number.
 enum { HS_TRACE_LINE_BYTES = 512 };
 
-// Phases of a cycle that a gc line gives elapsed time for. In gc=concurrent nothing stops, and the
-// first and the last are the handshakes that begin and end marking; in gc=stw all three lie in one stop.
+// Phases of a cycle that a gc line gives elapsed time for. In gc=concurrent nothing stops: the first is
+// preparation, the handshakes that begin and end marking lie in the second, the third is the turn and
+// the handshake after it. In gc=stw all three lie in one stop.
 typedef enum hs_trace_clock {
   HS_TRACE_CLOCK_START,  // from the request of the cycle until marking begins
   HS_TRACE_CLOCK_MARK,   // marking

@@ -262,12 +262,9 @@ inline weak_get(f) {
   t = weak;
   if
   :: barrier[me] == OFF
-  :: barrier[me] != OFF && clearing ->
-    if
-    :: !(marked & BIT(t)) -> t = 0
-    :: else
-    fi
-  :: barrier[me] != OFF && !clearing ->
+  :: barrier[me] != OFF && (marked & BIT(t)) // needs nothing, and delays nothing
+  :: barrier[me] != OFF && !(marked & BIT(t)) && clearing -> t = 0
+  :: barrier[me] != OFF && !(marked & BIT(t)) && !clearing ->
 #ifndef WEAK_UNSHADED
     SHADE(me, t);
 #endif
