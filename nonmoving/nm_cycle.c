@@ -137,12 +137,23 @@ static double utilisation(const nonmoving_heap *heap, const nm_cycle_trace *cycl
   return available > 0 ? hs_min_double((double)cpu_ns / available, 1.0) : 0;
 }
 
-void nm_cycle_set_due(nonmoving_heap *heap) {
-  const uint64_t goal = hs_pacer_goal(&heap->pacer);
+// Live bytes at which threads wait: some way past the goal, but not past the soft limit, also where gogc
+// and not the limit set the goal.
+static uint64_t overshoot_bytes(const nonmoving_heap *heap, uint64_t goal) {
+  const hs_pacer_memory *const memory = &heap->pacer.memory;
+  const uint64_t limit = (uint64_t)hs_max_i64(heap->config.memory_limit_bytes, 0);
   const uint64_t slack = heap->pacer.memory_limited ? 0 : goal / 100 * OVERSHOOT_PERCENT;
   const uint64_t most = goal > UINT64_MAX - slack ? UINT64_MAX : goal + slack;
+  if (limit == 0) return most;
+  const uint64_t usable = memory->heap_free_bytes + memory->heap_alloc_bytes; // by objects
+  const uint64_t other = memory->mapped_bytes - hs_min_u64(memory->mapped_bytes, usable);
+  return hs_max_u64(goal, hs_min_u64(most, limit - hs_min_u64(limit, other)));
+}
+
+void nm_cycle_set_due(nonmoving_heap *heap) {
+  const uint64_t goal = hs_pacer_goal(&heap->pacer);
   hs_store_relaxed(&heap->due_bytes, is_concurrent(heap) ? hs_pacer_trigger(&heap->pacer) : goal);
-  hs_store_relaxed(&heap->overshoot_bytes, most);
+  hs_store_relaxed(&heap->overshoot_bytes, overshoot_bytes(heap, goal));
 }
 
 // Live bytes that the next goal is based on: what tracing found. Slots allocated black were not traced;

@@ -76,8 +76,9 @@ bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
 }
 
 void nm_sweep_count(nonmoving_heap *heap) {
-  if (hs_sub_acq_rel(&heap->unswept_count, 1u) == 1) // pairs: nm_sweep_all
-    nm_scavenge_trace(heap, false);
+  if (hs_sub_acq_rel(&heap->unswept_count, 1u) != 1) return; // pairs: nm_sweep_all
+  nm_trace_swept(heap);
+  nm_scavenge_trace(heap, false);
 }
 
 // Sweep a held span and let it go; its pages, if they came free.
