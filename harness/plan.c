@@ -27,7 +27,7 @@ typedef struct plan_row {
 
 // "all": every heap built and the reference rows. "heaps": without these. Else names.
 static const char rows_all[] = "all", rows_heaps[] = "heaps", rows_ours[] = "nonmoving,compact",
-                  rows_floor[] = "libc", rows_noise[] = "nonmoving",
+                  rows_floor[] = "libc", rows_noise[] = "nonmoving", rows_nonmoving[] = "nonmoving",
                   rows_stock[] = "bdwgc,mimalloc";
 
 static const plan_row plan_rows[] = {
@@ -41,6 +41,11 @@ static const plan_row plan_rows[] = {
     {"seed_step", rows_all, "", "step=512", "step=512", 0},
     {"seed_step", rows_all, "", "step=1024", "step=1024", 0},
     {"seed_step", rows_all, "", "step=2048", "step=2048", 0},
+    // What the options of the heap that does not move objects save where it fragments most.
+    {"seed_pathological", rows_nonmoving, "subpage_release", "subpage_release=1",
+     "subpage_release=1", 0},
+    {"seed_pathological", rows_nonmoving, "fullest_first", "fullest_first=1", "fullest_first=1", 0},
+    {"seed_pathological", rows_nonmoving, "huge_pages", "huge_pages=1", "huge_pages=1", 0},
     // What the fair settings of the foreign allocators change, in memory and in time.
     {"seed_pathological", rows_stock, "stock", "", "", 0},
     {"churn", rows_stock, "stock", "n=18 ops=900000", "n=16 ops=300000", PLAN_TIMED},
@@ -52,6 +57,14 @@ static const plan_row plan_rows[] = {
     {"bintrees", rows_all, "", "depth=16", "depth=13", PLAN_TIMED | PLAN_PROCESS},
     {"alloc", rows_all, "", "ops=1500000 rounds=4", "ops=600000 rounds=2", PLAN_TIMED},
     {"alloc", rows_ours, "outline", "ops=1500000 rounds=4", "ops=600000 rounds=2", PLAN_TIMED},
+    // One thread and two at the same work: alloc on objects of their own, mstress on shared ones. One
+    // thread of alloc is the row above.
+    {"alloc", rows_all, "", "ops=1500000 rounds=4 threads=2", "ops=600000 rounds=2 threads=2",
+     PLAN_TIMED},
+    {"mstress", rows_all, "", "ops=200000 slots=14 threads=1", "ops=100000 slots=14 threads=1",
+     PLAN_TIMED},
+    {"mstress", rows_all, "", "ops=200000 slots=14 threads=2", "ops=100000 slots=14 threads=2",
+     PLAN_TIMED},
     // The same two heaps with the program stopped while they mark: what marking beside it changes.
     {"churn", rows_ours, "stw", "n=18 ops=900000", "n=16 ops=300000", PLAN_TIMED},
     {"bintrees", rows_ours, "stw", "depth=16", "depth=13", PLAN_TIMED},

@@ -64,6 +64,70 @@ static void rate_section(report *r, const char *workload, measure what, number_s
   rate_table(r, s, what, show, head);
 }
 
+// ---- threads ------------------------------------------------------------------------------------
+
+// Whether two scenarios of a workload differ in nothing but their number of threads.
+static bool same_but_threads(const scenario *a, const scenario *b) {
+  const json_t *left = json_object_get(a->groups[0].records[0].json, "params");
+  json_t *moved = json_copy(json_object_get(b->groups[0].records[0].json, "params"));
+  json_object_set(moved, "threads", json_object_get(left, "threads"));
+  const bool same = json_equal(left, moved);
+  json_decref(moved);
+  return same;
+}
+
+// The scenario that does on one thread what each of two does in `two`; NULL if there is none.
+static const scenario *on_one_thread(report *r, const scenario *two) {
+  const scenario *s;
+  for (size_t n = 0; (s = scenario_of(&r->set, scenario_workload(two), n)); n++)
+    if (scenario_number(s, "threads") == 1 && same_but_threads(s, two)) return s;
+  return NULL;
+}
+
+static void threads_row(report *r, table *t, const scenario *one, const scenario *two,
+                        const char *heap, run_counts *counts) {
+  const measure rate = {NULL, "ops_per_s", NULL};
+  const group *single = scenario_group(one, heap, ""), *both = scenario_group(two, heap, "");
+  const estimate ratio = measure_ratio(r->memory, both, single, rate);
+  if (!ratio.n) return;
+  run_counts_add(counts, ratio.n);
+  table_cell(t, scenario_workload(two));
+  table_cell(t, heap);
+  table_cell(t, show_estimate(r->memory, measure_estimate(r->memory, single, rate), show_rate));
+  table_cell(t, show_estimate(r->memory, measure_estimate(r->memory, both, rate), show_rate));
+  table_cell(t, show_estimate(r->memory, ratio, show_ratio));
+}
+
+// Nothing at all without records of two threads: most workloads have but one.
+static void threads_table(report *r) {
+  static const char *const workloads[] = {"alloc", "mstress"};
+  static const char *const heads[] = {"workload", "row", "one thread", "two threads",
+                                      "two over one"};
+  run_counts counts = {0};
+  table t = {0};
+  bool begun = false;
+  for (size_t w = 0; w < sizeof workloads / sizeof *workloads; w++) {
+    const scenario *two;
+    for (size_t n = 0; (two = scenario_of(&r->set, workloads[w], n)); n++) {
+      const scenario *one = scenario_number(two, "threads") == 2 ? on_one_thread(r, two) : NULL;
+      if (!one) continue;
+      if (!begun) {
+        begun = true;
+        text_add(&r->out,
+                 "### Throughput on two threads over one\n\n"
+                 "Each thread does the same work, so 2.00× is perfect scaling. In `alloc` threads "
+                 "share nothing but the heap; in `mstress` they drop each other's objects.\n\n");
+        t = table_begin(&r->out, "llrrr", heads);
+      }
+      for (size_t h = 0; h < report_row_count; h++)
+        threads_row(r, &t, one, two, report_rows[h].heap, &counts);
+    }
+  }
+  if (!begun) return;
+  table_end(&t);
+  report_caption(r, counts);
+}
+
 // ---- alloc --------------------------------------------------------------------------------------
 
 typedef struct alloc_case {
@@ -178,6 +242,7 @@ void section_throughput(report *r) {
   rate_section(r, "churn", (measure){NULL, "ops_per_s", NULL}, show_rate, "operations");
   floor_line(r);
   rate_section(r, "bintrees", (measure){NULL, "timed_wall_ns", NULL}, show_ns, "wall time");
+  threads_table(r);
   text_add(&r->out, "### Cost of one allocation, one access\n\n");
   if (!scenario_of(&r->set, "alloc", 0)) {
     report_missing(r, "no record of `alloc`");

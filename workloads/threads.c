@@ -3,6 +3,9 @@
 
 #include "allocators/base/assert.h"
 #include "allocators/base/atomic.h"
+#include "allocators/heap.h"
+#include "allocators/os/os.h"
+#include "allocators/runtime/histogram.h"
 
 enum { CREW_WAITING = 0, CREW_GO = 1, CREW_DISMISSED = 2 }; // crew.signal
 

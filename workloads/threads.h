@@ -6,6 +6,13 @@
 #ifndef WORKLOADS_THREADS_H
 #define WORKLOADS_THREADS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "allocators/base/compiler.h"
+#include "allocators/heap.h"
+#include "allocators/os/os.h"
+#include "allocators/runtime/histogram.h"
 #include "workloads/workload.h"
 
 enum {

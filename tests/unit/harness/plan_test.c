@@ -13,7 +13,8 @@
 static const char workloads[] =
     "{\"workloads\":[{\"name\":\"seed_array\"},{\"name\":\"seed_pointers\"},"
     "{\"name\":\"seed_pathological\"},{\"name\":\"seed_copy\"},{\"name\":\"seed_step\"},"
-    "{\"name\":\"churn\"},{\"name\":\"bintrees\"},{\"name\":\"alloc\"},{\"name\":\"service\"}]}";
+    "{\"name\":\"churn\"},{\"name\":\"bintrees\"},{\"name\":\"alloc\"},{\"name\":\"service\"},"
+    "{\"name\":\"mstress\"}]}";
 
 static run_catalogue catalogue;
 
@@ -56,12 +57,12 @@ static void test_first_block_holds_every_question(void **state) {
   (void)state;
   static const char *const heaps[] = {"nonmoving", "compact", "bdwgc", "mimalloc", "libc", "go"};
   static const char *const names[] = {"seed_array", "seed_pointers", "seed_pathological",
-                                      "seed_copy",  "bintrees",      "alloc"};
+                                      "seed_copy", "bintrees"};
   for (int quick = 0; quick < 2; quick++) {
     job_list list = {.jobs = NULL};
     plan_block(&catalogue, quick, 1, 0, &list);
     for (size_t h = 0; h < 6; h++) {
-      for (size_t w = 0; w < 6; w++)
+      for (size_t w = 0; w < 5; w++)
         assert_int_equal(count_jobs(&list, names[w], heaps[h], "", NULL), 1);
       static const char *const steps[] = {"step=128", "step=256", "step=512", "step=1024",
                                           "step=2048"};
@@ -78,6 +79,43 @@ static void test_first_block_holds_every_question(void **state) {
     assert_int_equal(count_jobs(&list, "seed_copy", "model", "", NULL), 0); // it does not know it
     job_list_free(&list);
   }
+}
+
+// Throughput of two threads over one is formed within a block, so both must be in each.
+static void test_one_thread_and_two_are_timed(void **state) {
+  (void)state;
+  for (int quick = 0; quick < 2; quick++)
+    for (uint64_t block = 0; block < 2; block++) {
+      job_list list = {.jobs = NULL};
+      plan_block(&catalogue, quick, 1, block, &list);
+      static const char *const heaps[] = {"nonmoving", "compact", "bdwgc", "libc", "go"};
+      for (size_t h = 0; h < 5; h++) {
+        assert_int_equal(count_jobs(&list, "mstress", heaps[h], "", "threads=1"), 1);
+        assert_int_equal(count_jobs(&list, "mstress", heaps[h], "", "threads=2"), 1);
+        assert_int_equal(count_jobs(&list, "alloc", heaps[h], "", "threads=2"), 1);
+        assert_int_equal(count_jobs(&list, "alloc", heaps[h], "", NULL), 2); // one by default
+      }
+      job_list_free(&list);
+    }
+}
+
+// Options that only one heap has, each by itself, once: its byte counts do not vary.
+static void test_options_of_the_nonmoving_heap_are_variants(void **state) {
+  (void)state;
+  static const char *const options[] = {"subpage_release", "fullest_first", "huge_pages"};
+  static const char *const sets[] = {"subpage_release=1", "fullest_first=1", "huge_pages=1"};
+  for (int quick = 0; quick < 2; quick++)
+    for (uint64_t block = 0; block < 2; block++) {
+      job_list list = {.jobs = NULL};
+      plan_block(&catalogue, quick, 1, block, &list);
+      for (size_t i = 0; i < 3; i++) {
+        const size_t count =
+            count_jobs(&list, "seed_pathological", "nonmoving", options[i], sets[i]);
+        assert_int_equal(count, block == 0);
+        assert_int_equal(count_jobs(&list, "seed_pathological", "compact", options[i], NULL), 0);
+      }
+      job_list_free(&list);
+    }
 }
 
 static void test_later_blocks_repeat_timed_rows_only(void **state) {
@@ -222,6 +260,8 @@ static void test_promised_time_leaves_a_margin(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_first_block_holds_every_question),
+      cmocka_unit_test(test_one_thread_and_two_are_timed),
+      cmocka_unit_test(test_options_of_the_nonmoving_heap_are_variants),
       cmocka_unit_test(test_later_blocks_repeat_timed_rows_only),
       cmocka_unit_test(test_stock_rows_are_timed_like_the_others),
       cmocka_unit_test(test_both_collectors_are_timed),
