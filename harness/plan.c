@@ -58,8 +58,10 @@ static const plan_row plan_rows[] = {
     {"alloc", rows_all, "", "ops=1500000 rounds=4", "ops=600000 rounds=2", PLAN_TIMED},
     {"alloc", rows_ours, "outline", "ops=1500000 rounds=4", "ops=600000 rounds=2", PLAN_TIMED},
     // One thread and two at the same work: alloc on objects of their own, mstress on shared ones. One
-    // thread of alloc is the row above.
-    {"alloc", rows_all, "", "ops=1500000 rounds=4 threads=2", "ops=600000 rounds=2 threads=2",
+    // case of alloc and short runs, so that they do not take the time of the blocks above.
+    {"alloc", rows_all, "", "case=pair64 ops=1000000 threads=1", "case=pair64 ops=500000 threads=1",
+     PLAN_TIMED},
+    {"alloc", rows_all, "", "case=pair64 ops=1000000 threads=2", "case=pair64 ops=500000 threads=2",
      PLAN_TIMED},
     {"mstress", rows_all, "", "ops=200000 slots=14 threads=1", "ops=100000 slots=14 threads=1",
      PLAN_TIMED},

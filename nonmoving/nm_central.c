@@ -110,14 +110,16 @@ nm_span *nm_central_take_swept(nonmoving_heap *heap, unsigned span_class) {
   return pop(heap, &heap->centrals[span_class], true, NM_LIST_FULL);
 }
 
-size_t nm_central_partial_count(nonmoving_heap *heap, unsigned span_class) {
+nm_span *nm_central_take_quarter(nonmoving_heap *heap, unsigned span_class, unsigned quarter,
+                                 size_t *count) {
   nm_central *const central = &heap->centrals[span_class];
-  size_t count = 0;
   hs_mutex_lock(&central->lock);
-  for (unsigned list = swept_index(heap); list < NM_LIST_FULL; list += 2)
-    count += central->counts[list];
+  const unsigned list = NM_LIST_PARTIAL + 2 * quarter + swept_index(heap);
+  nm_span *const span = central->lists[list].head;
+  *count = central->counts[list];
+  if (span) list_remove(central, span);
   hs_mutex_unlock(&central->lock);
-  return count;
+  return span;
 }
 
 bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span, unsigned span_class) {

@@ -41,18 +41,24 @@ static size_t release_in_span(nonmoving_heap *heap, const nm_span *span) {
   return released;
 }
 
+// Spans go back to the end of the list they came from; a thread may take some meanwhile.
+static size_t release_in_quarter(nonmoving_heap *heap, unsigned span_class, unsigned quarter) {
+  size_t released = 0, left, count;
+  nm_span *span = nm_central_take_quarter(heap, span_class, quarter, &left);
+  while (span) {
+    released += release_in_span(heap, span);
+    nm_central_put(heap, span);
+    span = --left > 0 ? nm_central_take_quarter(heap, span_class, quarter, &count) : NULL;
+  }
+  return released;
+}
+
 uint64_t nm_hollow_release(nonmoving_heap *heap) {
   size_t released = 0;
   if (!heap->config.subpage_release || hs_os_page_bytes() >= NM_PAGE_BYTES) return 0;
-  for (unsigned c = 2; c < NM_SPAN_CLASS_COUNT; c++) { // large objects have no slots to spare
-    // Spans go back to the end of their list; a thread may take some meanwhile.
-    for (size_t left = nm_central_partial_count(heap, c); left > 0; left--) {
-      nm_span *const span = nm_central_take_swept(heap, c);
-      if (!span) break;
-      released += release_in_span(heap, span);
-      nm_central_put(heap, span);
-    }
-  }
+  for (unsigned c = 2; c < NM_SPAN_CLASS_COUNT; c++) // large objects have no slots to spare
+    for (unsigned quarter = 0; quarter < NM_FULLNESS; quarter++)
+      released += release_in_quarter(heap, c, quarter);
   return (uint64_t)released * hs_os_page_bytes();
 }
 

@@ -313,9 +313,11 @@ void nm_central_put(nonmoving_heap *heap, nm_span *span);
 // Take any unswept span of the class, or this one if it is still unswept; NULL if there is none.
 nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned span_class);
 bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span, unsigned span_class);
-// A swept span with a free slot, or NULL; how many there are.
+// A swept span with a free slot, or NULL.
 nm_span *nm_central_take_swept(nonmoving_heap *heap, unsigned span_class);
-size_t nm_central_partial_count(nonmoving_heap *heap, unsigned span_class);
+// The same of one list of them, 0 <= quarter < NM_FULLNESS; *count: how many it held.
+nm_span *nm_central_take_quarter(nonmoving_heap *heap, unsigned span_class, unsigned quarter,
+                                 size_t *count);
 void nm_central_count(nm_central *central, uint64_t mallocs, uint64_t frees);
 
 // ---- nm_cache.c ---------------------------------------------------------------------------------

@@ -92,8 +92,9 @@ static void test_one_thread_and_two_are_timed(void **state) {
       for (size_t h = 0; h < 5; h++) {
         assert_int_equal(count_jobs(&list, "mstress", heaps[h], "", "threads=1"), 1);
         assert_int_equal(count_jobs(&list, "mstress", heaps[h], "", "threads=2"), 1);
+        assert_int_equal(count_jobs(&list, "alloc", heaps[h], "", "threads=1"), 1);
         assert_int_equal(count_jobs(&list, "alloc", heaps[h], "", "threads=2"), 1);
-        assert_int_equal(count_jobs(&list, "alloc", heaps[h], "", NULL), 2); // one by default
+        assert_int_equal(count_jobs(&list, "alloc", heaps[h], "", NULL), 3); // and every case
       }
       job_list_free(&list);
     }

@@ -6,6 +6,7 @@
 enum {
   LARGE_BYTES = 64 << 10, // of objects that each pass the slow path
   SMALL_TABLE = 100,      // slots: next to nothing to scan
+  COLLECTIONS = 10,       // by another thread
   LARGE_TABLE = 100000,   // slots: 800 KB to scan, far more than a small cycle
 };
 
@@ -79,28 +80,28 @@ static void collect_on_a_thread(void *context) {
   collecting *const self = context;
   nonmoving_thread *t;
   HS_REQUIRE(nonmoving_thread_enter(self->k->heap, &t) == HEAP_OK, "no thread");
-  for (unsigned i = 0; i < 10; i++) {
-    hs_store_relaxed(&self->k->heap->overshoot_bytes, (uint64_t)0);
-    nonmoving_collect(t, HEAP_COLLECT_FULL);
-  }
+  for (unsigned i = 0; i < COLLECTIONS; i++) nonmoving_collect(t, HEAP_COLLECT_FULL);
   nonmoving_thread_leave(t);
   hs_store_release(&self->done, 1u); // pairs: below
 }
 
-// A thread that waits answers handshakes, or the cycle that it waits for would wait for it.
+// A thread that waits answers handshakes, or the cycle that it waits for would wait for it. Nothing else
+// here answers them: the thread does not allocate.
 static void test_a_waiting_thread_lets_cycles_end(void **state) {
   (void)state;
   kit k = make();
+  KIT_FRAME(&k, root, 1);
+  root[0] = kit_alloc(&k, 0, LARGE_BYTES);
   collecting other = {.k = &k};
   hs_os_thread os;
   assert_int_equal(hs_os_thread_start(&os, collect_on_a_thread, &other), 0);
   while (!hs_load_acquire(&other.done)) { // pairs: collect_on_a_thread
-    hs_store_relaxed(&k.heap->due_bytes, (uint64_t)0);
-    hs_store_relaxed(&k.heap->overshoot_bytes, (uint64_t)0);
-    (void)kit_alloc(&k, 0, LARGE_BYTES);
+    make_due(&k, 0);
+    nm_cycle_step(k.heap, nm_thread_of(k.t), LARGE_BYTES);
   }
   hs_os_thread_join(&os);
-  assert_true(kit_stat(&k, HEAP_STAT_forced_cycles_count) == 10);
+  assert_int_equal(kit_stat(&k, HEAP_STAT_forced_cycles_count), COLLECTIONS);
+  KIT_FRAME_END(&k, root);
   drop_kit(&k);
 }
 
