@@ -27,6 +27,7 @@ static void release_blocks(hs_grey_pool *pool) {
   pool->blocks = NULL;
   pool->full = pool->empty = NULL;
   pool->mapped_bytes = 0;
+  hs_store_relaxed(&pool->used_bytes, (uint64_t)0);
   hs_store_relaxed(&pool->full_count, 0u);
 }
 
@@ -42,6 +43,7 @@ static void trim(hs_grey_pool *pool, bool all) {
     *kept = (hs_grey_block){.cut_count = 1};
     pool->blocks = kept;
     pool->mapped_bytes = BLOCK_BYTES;
+    hs_store_relaxed(&pool->used_bytes, (uint64_t)hs_os_page_bytes()); // its header
   }
   hs_mutex_unlock(&pool->lock);
 }
@@ -50,13 +52,11 @@ void hs_grey_pool_trim(hs_grey_pool *pool) { trim(pool, true); }
 
 void hs_grey_pool_shrink(hs_grey_pool *pool) { trim(pool, false); }
 
-size_t hs_grey_pool_bytes(hs_grey_pool *pool) {
-  size_t bytes = 0;
-  hs_mutex_lock(&pool->lock);
-  for (const hs_grey_block *block = pool->blocks; block; block = block->next)
-    bytes += hs_align_up(block->cut_count * HS_GREY_CHUNK_BYTES, hs_os_page_bytes());
-  hs_mutex_unlock(&pool->lock);
-  return bytes;
+// Read by samplers and at each growth of a heap: never a walk over the blocks under the lock.
+size_t hs_grey_pool_bytes(hs_grey_pool *pool) { return (size_t)hs_load_relaxed(&pool->used_bytes); }
+
+static size_t block_bytes(const hs_grey_block *block) {
+  return hs_align_up(block->cut_count * HS_GREY_CHUNK_BYTES, hs_os_page_bytes());
 }
 
 // An empty chunk, or NULL when the OS refuses another block.
@@ -75,8 +75,14 @@ static hs_grey_chunk *take_empty_locked(hs_grey_pool *pool) {
     block->cut_count = 1;
     pool->blocks = block;
     pool->mapped_bytes += BLOCK_BYTES;
+    hs_owner_add(&pool->used_bytes, (uint64_t)hs_os_page_bytes()); // its header
   }
-  return (hs_grey_chunk *)(void *)((char *)block + block->cut_count++ * HS_GREY_CHUNK_BYTES);
+  hs_grey_chunk *const cut =
+      (hs_grey_chunk *)(void *)((char *)block + block->cut_count * HS_GREY_CHUNK_BYTES);
+  const size_t before = block_bytes(block);
+  block->cut_count++;
+  hs_owner_add(&pool->used_bytes, (uint64_t)(block_bytes(block) - before));
+  return cut;
 }
 
 static void put_full_locked(hs_grey_pool *pool, hs_grey_chunk *chunk) {

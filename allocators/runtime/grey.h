@@ -35,6 +35,7 @@ typedef struct hs_grey_pool {
   hs_grey_chunk *full, *empty;  // [lock]
   struct hs_grey_block *blocks; // [lock] mapped memory, released by hs_grey_pool_trim
   size_t mapped_bytes;          // [lock]
+  _Atomic(uint64_t) used_bytes; // [atomic] written under lock: pages of blocks that hold chunks
   _Atomic(uint32_t) full_count; // [atomic] hint: is there something to take
   _Atomic(uint32_t) overflowed; // [atomic] Note [mark overflow]
 } hs_grey_pool;
