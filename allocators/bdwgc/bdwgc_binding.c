@@ -239,12 +239,15 @@ void bdwgc_stats_read(bdwgc_thread *thread, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_heap_sys_bytes, n->heapsize_full);
   heap_stats_set(out, HEAP_STAT_heap_released_bytes, n->unmapped_bytes);
   heap_stats_set(out, HEAP_STAT_heap_inuse_bytes, n->heapsize_full - n->free_bytes_full);
-  heap_stats_set(out, HEAP_STAT_heap_alloc_bytes, census.marked_bytes + n->bytes_allocd_since_gc);
+  // A collection also marks the free objects that threads hold in their own lists, so that the sum
+  // can exceed what was ever allocated when that is little.
+  const uint64_t total = n->allocd_bytes_before_gc + n->bytes_allocd_since_gc;
+  heap_stats_set(out, HEAP_STAT_heap_alloc_bytes,
+                 hs_min_u64(census.marked_bytes + n->bytes_allocd_since_gc, total));
   if (n->bytes_allocd_since_gc == 0)
     heap_stats_set(out, HEAP_STAT_heap_objects_count, census.marked_count);
   heap_stats_set(out, HEAP_STAT_metadata_bytes, n->obtained_from_os_bytes - n->heapsize_full);
-  heap_stats_set(out, HEAP_STAT_total_alloc_bytes,
-                 n->allocd_bytes_before_gc + n->bytes_allocd_since_gc);
+  heap_stats_set(out, HEAP_STAT_total_alloc_bytes, total);
   heap_stats_set(out, HEAP_STAT_cycles_count, n->gc_no);
   heap_stats_set(out, HEAP_STAT_forced_cycles_count, forced);
   heap_stats_set(out, HEAP_STAT_marked_bytes, census.marked_bytes);
