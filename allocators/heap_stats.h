@@ -30,6 +30,8 @@
   X(gc_cpu_ns, "CPU time spent collecting, all threads")                                           \
   X(marked_bytes, "bytes found live by the last collection")                                       \
   X(moved_bytes, "cumulative bytes copied by compaction")                                          \
+  X(aborted_moves_count, "cumulative moves beside the program that a writer or a pin prevented")   \
+  X(fallback_stops_count, "cumulative stops for objects that could not be moved beside it")        \
   X(renamed_count, "cumulative handles renamed to defragment the handle table")                    \
   X(scavenged_bytes, "cumulative bytes returned to the OS")                                        \
   X(peak_footprint_bytes, "largest footprint seen at a growth of the heap")

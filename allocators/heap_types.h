@@ -110,10 +110,19 @@ typedef void (*heap_map_fn)(void *context, const heap_map_page *page);
   X(stress, "stress", 0, 0, 1, "", "collect, move and verify at every safepoint that allocates")   \
   X(verify, "verify", 0, 0, 1, "", "verify the whole heap after each collection")                  \
   X(stock, "stock", 0, 0, 1, "", "foreign allocators: keep the library's own default settings")    \
-  X(compaction, "compaction", 1, 0, 1, "", "compacting heap: move objects (0: handles only)")      \
+  X(compaction, "compaction", HEAP_COMPACTION_CONCURRENT, 0, 3, "off|stw|incremental|concurrent",  \
+    "compacting heap: move objects never, in one stop, in short stops, beside the program")        \
+  X(pause_budget_us, "pause_budget_us", 100, 1, 1000000, "",                                       \
+    "compacting heap: longest short stop for moving objects, microseconds")                        \
   X(renaming, "renaming", 1, 0, 1, "", "compacting heap: rename handles in a full collection")
 
 enum { HEAP_GC_STW = 0, HEAP_GC_CONCURRENT = 1 }; // heap_config.gc
+enum { // heap_config.compaction; the last two act like STW where gc=stw
+  HEAP_COMPACTION_OFF = 0,
+  HEAP_COMPACTION_STW = 1,
+  HEAP_COMPACTION_INCREMENTAL = 2,
+  HEAP_COMPACTION_CONCURRENT = 3,
+};
 enum { HEAP_TRACE_GC = 1 << 0, HEAP_TRACE_SCAV = 1 << 1, HEAP_TRACE_PACER = 1 << 2 }; // .trace
 
 typedef struct heap_config {

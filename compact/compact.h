@@ -11,11 +11,13 @@
 //   bits 44-55  reference slots, at most 4095: never more than the size, so it always fits
 //   bit  56     LARGE: bits 32-55 are the index of a descriptor, which holds size and slots
 //   bit  57     FORWARDED: bits 0-31 are the index of the entry that replaced this one (renaming)
-//   bit  63     reserved for MOVING: the sign of the word tells a writer that a copy is under way
+//   bit  63     MOVING: the sign of the word tells a writer that the object is being copied
 //   Objects have no header: one of 16 bytes costs 16 + 8.
-//   Mutators load the low half only, markers the word. An entry is written by the thread that allocates
-//   the object, before it stores the reference with release, and then changes only while the world is
-//   stopped: relaxed order suffices.
+//   Readers load the low half only; writers and markers the word. An entry is written by the thread that
+//   allocates the object, before it stores the reference with release. Then it changes while the world
+//   is stopped, or by compare-and-swap while the object is moved beside the program: Note [relocation]
+//   in cp_relocate.c. Acquire loads pair with the commit of a
+//   move; on x86-64 they are plain ones.
 #ifndef COMPACT_H
 #define COMPACT_H
 
@@ -45,6 +47,8 @@ enum {
 };
 _Static_assert(COMPACT_SMALL_BYTES < 1 << COMPACT_COUNT_SHIFT, "the quick test is exact enough");
 
+#define COMPACT_MOVING (1ull << 63) // Note [entry]
+
 typedef union compact_entry {
   _Atomic(uint64_t) word;
   struct {
@@ -71,11 +75,13 @@ typedef struct compact_thread {
   compact_heap *heap;         // [const]
 
   // Refill state (cp_cache.c); read by the collector while the world is stopped.
-  char *chunk;                         // [owner] objects below are counted
-  uint64_t handles_taken;              // [owner] value of handles at the last refill
-  uint32_t region, slab, slab_word;    // [owner] open region and slab, CP_NONE: none; next word
-  uint64_t alloc_bytes, alloc_objects; // [owner] since the last cycle, see cp_cache_count
-  struct compact_thread *next_free;    // [lock heap] recycled descriptors
+  char *chunk;                            // [owner] objects below are counted
+  uint64_t handles_taken;                 // [owner] value of handles at the last refill
+  uint32_t region, slab, slab_word;       // [owner] open region and slab, CP_NONE: none; next word
+  uint32_t turn;                          // [owner] of the heap, when the thread last turned
+  struct cp_bits *alloc_bits, *mark_bits; // [owner] what the bitmaps were then, one per slab
+  uint64_t alloc_bytes, alloc_objects;    // [owner] since the last cycle, see cp_cache_count
+  struct compact_thread *next_free;       // [lock heap] recycled descriptors
 } compact_thread;
 
 heap_status compact_create(const heap_config *config, compact_heap **out);

@@ -11,12 +11,22 @@ struct compact_weak {
   struct compact_weak *next_free; // [lock heap]
 };
 
-// Where the object is now: valid until the thread's next safepoint (R1). Relaxed: the entry changes
-// only while the world is stopped, and the stop orders it.
+// Where the object is now, for reading: valid until the thread's next safepoint (R1) or acquire operation.
 static inline char *compact_address(const compact_thread *thread, heap_ref object) {
   const compact_entry *entry = (const compact_entry *)object.bits;
   return thread->objects +
-         ((size_t)hs_load_relaxed(&entry->half.location) << COMPACT_GRANULE_SHIFT);
+         ((size_t)hs_load_acquire(&entry->half.location) << COMPACT_GRANULE_SHIFT);
+}
+
+// The object is being copied: keep it where it is, and say where that is.
+HS_COLD char *compact_write_slow(const compact_thread *thread, compact_entry *entry);
+
+// For writing: valid until the thread's next safepoint. Note [relocation] in cp_relocate.c.
+static inline char *compact_address_to_write(const compact_thread *thread, heap_ref object) {
+  compact_entry *const entry = (compact_entry *)object.bits;
+  const uint64_t word = hs_load_acquire(&entry->word);
+  if (HS_UNLIKELY(word & COMPACT_MOVING)) return compact_write_slow(thread, entry);
+  return thread->objects + ((size_t)(uint32_t)word << COMPACT_GRANULE_SHIFT);
 }
 
 static inline bool compact_slot_is_valid(heap_ref object, size_t slot) {
@@ -46,20 +56,20 @@ HEAP_INLINE void compact_discard(compact_thread *thread, heap_ref ref) { (void)t
 
 // Slots are atomics, which costs nothing, because markers read them while the program runs. Their
 // addresses are stable between safepoints.
-static inline _Atomic(uintptr_t) *compact_slot(const compact_thread *thread, heap_ref object,
-                                               size_t slot) {
-  return (_Atomic(uintptr_t) *)(void *)compact_address(thread, object) + slot;
+static inline _Atomic(uintptr_t) *compact_slots(char *object) {
+  return (_Atomic(uintptr_t) *)(void *)object;
 }
 
 HEAP_INLINE heap_ref compact_load(compact_thread *thread, heap_ref object, size_t slot) {
   HS_ASSERT(compact_slot_is_valid(object, slot));
-  return (heap_ref){hs_load_relaxed(compact_slot(thread, object, slot))};
+  return (heap_ref){hs_load_relaxed(compact_slots(compact_address(thread, object)) + slot)};
 }
 
 HEAP_INLINE void compact_store(compact_thread *thread, heap_ref object, size_t slot,
                                heap_ref value) {
   HS_ASSERT(compact_slot_is_valid(object, slot));
-  hs_barrier_store(&thread->base, compact_slot(thread, object, slot), value.bits);
+  hs_barrier_store(&thread->base, compact_slots(compact_address_to_write(thread, object)) + slot,
+                   value.bits);
 }
 
 HEAP_INLINE const void *compact_read(compact_thread *thread, heap_ref object, size_t ref_count) {
@@ -67,7 +77,7 @@ HEAP_INLINE const void *compact_read(compact_thread *thread, heap_ref object, si
 }
 
 HEAP_INLINE void *compact_write(compact_thread *thread, heap_ref object, size_t ref_count) {
-  return compact_address(thread, object) + (ref_count << COMPACT_GRANULE_SHIFT);
+  return compact_address_to_write(thread, object) + (ref_count << COMPACT_GRANULE_SHIFT);
 }
 
 HEAP_INLINE bool compact_same(compact_thread *thread, heap_ref a, heap_ref b) {

@@ -23,8 +23,12 @@ static void count(compact_thread *thread, bool black) {
   hs_add_relaxed(&heap->black_count, objects);
 }
 
+static bool has_turned(const compact_thread *thread) {
+  return thread->turn != thread->heap->marked_turn;
+}
+
 static bool is_black(const compact_thread *thread) {
-  return thread->base.barrier == HS_BARRIER_BLACK;
+  return thread->base.barrier == HS_BARRIER_BLACK && !has_turned(thread);
 }
 
 void cp_cache_count(compact_thread *thread) { count(thread, is_black(thread)); }
@@ -32,7 +36,7 @@ void cp_cache_count(compact_thread *thread) { count(thread, is_black(thread)); }
 // What was allocated until now is white; what is left of the handles will be black.
 void cp_cache_blacken(compact_thread *thread) {
   count(thread, false);
-  if (thread->handles != 0) cp_mark_set_black(thread->heap, thread->handle_word, thread->handles);
+  if (thread->handles != 0) cp_mark_set_black(thread, thread->handle_word, thread->handles);
 }
 
 // ---- handles ------------------------------------------------------------------------------------
@@ -41,9 +45,9 @@ static void give_slab(compact_thread *thread, bool locked) {
   compact_heap *const heap = thread->heap;
   if (thread->slab == CP_NONE) return;
   if (thread->handles != 0) { // not taken: free again
-    _Atomic(uint64_t) *const word = &cp_alloc_at(heap, thread->slab)->words[thread->slab_word - 1];
+    _Atomic(uint64_t) *const word = &thread->alloc_bits[thread->slab].words[thread->slab_word - 1];
     hs_store_relaxed(word, hs_load_relaxed(word) & ~thread->handles);
-    if (is_black(thread)) cp_mark_set_white(heap, thread->handle_word, thread->handles);
+    if (is_black(thread)) cp_mark_set_white(thread, thread->handle_word, thread->handles);
     cp_slab *const s = cp_slab_at(heap, thread->slab);
     s->used = (uint16_t)(s->used - hs_popcount64(thread->handles));
   }
@@ -61,7 +65,7 @@ static void give_slab(compact_thread *thread, bool locked) {
 static bool take_word(compact_thread *thread) {
   compact_heap *const heap = thread->heap;
   if (thread->slab == CP_NONE) return false;
-  _Atomic(uint64_t) *const words = cp_alloc_at(heap, thread->slab)->words;
+  _Atomic(uint64_t) *const words = thread->alloc_bits[thread->slab].words;
   while (thread->slab_word < CP_SLAB_WORDS) {
     const uint32_t word = thread->slab_word++;
     const uint64_t free = ~hs_load_relaxed(&words[word]);
@@ -73,7 +77,7 @@ static bool take_word(compact_thread *thread) {
     thread->handles = thread->handles_taken = free;
     thread->handle_word =
         heap->table + (size_t)thread->slab * CP_SLAB_ENTRIES + word * CP_WORD_ENTRIES;
-    if (is_black(thread)) cp_mark_set_black(heap, thread->handle_word, free);
+    if (is_black(thread)) cp_mark_set_black(thread, thread->handle_word, free);
     hs_add_relaxed(&heap->since_bytes, (uint64_t)entries * sizeof(compact_entry));
     return true;
   }
@@ -85,6 +89,7 @@ static bool refill_handles(compact_thread *thread) {
   cp_cache_count(thread);
   while (!take_word(thread)) {
     hs_mutex_lock(&heap->lock);
+    cp_cache_turn_locked(thread);
     if (thread->slab != CP_NONE) cp_slab_at(heap, thread->slab)->flags &= (uint8_t)~CP_SLAB_OWNED;
     const uint32_t slab = cp_slab_take_locked(heap);
     hs_mutex_unlock(&heap->lock);
@@ -149,6 +154,7 @@ static bool refill_chunk(compact_thread *thread, size_t bytes) {
   thread->limit = thread->next;
   if (take_chunk(thread, bytes)) return true;
   hs_mutex_lock(&heap->lock);
+  cp_cache_turn_locked(thread);
   give_region(thread, true);
   thread->region = cp_region_take_locked(heap, false);
   hs_mutex_unlock(&heap->lock);
@@ -159,22 +165,46 @@ static bool refill_chunk(compact_thread *thread, size_t bytes) {
 }
 
 bool cp_cache_prepare(compact_thread *thread, size_t bytes) {
-  if (thread->handles == 0 && !refill_handles(thread)) return false;
-  return (size_t)(thread->limit - thread->next) >= bytes || refill_chunk(thread, bytes);
+  do {
+    if (thread->handles == 0 && !refill_handles(thread)) return false;
+    if ((size_t)(thread->limit - thread->next) < bytes && !refill_chunk(thread, bytes))
+      return false;
+  } while (thread->handles == 0); // the thread has turned, and given them back
+  return true;
 }
 
-// Gives region and slab back, with what is unused of them; the thread's counters go to the heap.
+// The thread's counters go to the heap: to what was allocated before the turn, or since.
+static void hand_in_counts_locked(compact_thread *thread) {
+  cp_totals *const totals = &thread->heap->totals;
+  const bool now = thread->turn == thread->heap->turn;
+  totals->alloc_bytes += thread->alloc_bytes;
+  totals->alloc_objects += thread->alloc_objects;
+  *(now ? &totals->since_bytes : &totals->turn_bytes) += thread->alloc_bytes;
+  *(now ? &totals->since_objects : &totals->turn_objects) += thread->alloc_objects;
+  thread->alloc_bytes = thread->alloc_objects = 0;
+}
+
+// Gives region and slab back, with what is unused of them.
 void cp_cache_release(compact_thread *thread, bool locked) {
   compact_heap *const heap = thread->heap;
   if (!locked) hs_mutex_lock(&heap->lock);
   give_region(thread, true);
   give_slab(thread, true);
-  heap->totals.alloc_bytes += thread->alloc_bytes;
-  heap->totals.alloc_objects += thread->alloc_objects;
-  heap->totals.since_bytes += thread->alloc_bytes;
-  heap->totals.since_objects += thread->alloc_objects;
-  thread->alloc_bytes = thread->alloc_objects = 0;
+  hand_in_counts_locked(thread);
   if (!locked) hs_mutex_unlock(&heap->lock);
+}
+
+void cp_cache_begin_locked(compact_thread *thread) {
+  compact_heap *const heap = thread->heap;
+  thread->turn = heap->turn;
+  thread->alloc_bits = cp_alloc_at(heap, 0);
+  thread->mark_bits = cp_mark_at(heap, 0);
+}
+
+void cp_cache_turn_locked(compact_thread *thread) {
+  if (thread->turn == thread->heap->turn) return;
+  cp_cache_release(thread, true);
+  cp_cache_begin_locked(thread);
 }
 
 void cp_cache_release_all_stw(compact_heap *heap) {

@@ -2,29 +2,23 @@
 // One collection, start to end:
 //   begin    mark bits and counts of the last cycle are cleared
 //   mark     everything reachable (runtime/marking.h)
-//   map      MINOR: choose the regions to empty and find their objects
-//  with the world stopped:
-//   flush    threads give regions and slabs back: allocation bits, marks, tops and counts are exact
-//   map      FULL and RELEASE, with the regions that threads had open
-//   sweep    large objects, handles (the bitmap swap), regions without live objects
+//   map      choose the regions to empty and find their objects
+//   turn     dead runs are freed, mark bits become allocation bits, threads give back what they hold and
+//            their barriers go off; regions without live objects are free. Note [turning] in cp_handle.c
 //   pace     the next goal and trigger
-//   compact  empty the sources into dense regions; MINOR: in stops of their own, each so short that the
-//            program hardly notices
+//   compact  empty the sources into dense regions
 //   rename   move the handles of sparse slabs into dense ones
-//   release  give free pages back, all of them or those above what the next cycle needs; MINOR: beside
-//            the program again
-// gc=concurrent: the collector thread runs automatic cycles, and the program runs up to the flush.
-// gc=stw: the thread that finds a cycle due runs it, and the world is stopped from mark on. A cycle that
-// the program asks for is run by the thread that asks.
+//   release  give free pages back, all of them or those above what the next cycle needs
+// gc=concurrent: the collector thread runs automatic cycles, and all of that happens beside the program:
+// threads answer handshakes. compaction= says how objects are moved: beside it too, in short stops, in one.
+// A cycle that the program asks for (FULL, RELEASE) is run by the thread that asks. It stops the world
+// after marking, which lets it empty the regions that threads had open and make the table dense.
+// gc=stw: the thread that finds a cycle due runs it, and the world is stopped from mark on.
 // A cycle that cannot get memory for compacting or renaming leaves that out; it never fails.
 #include "compact/cp_internal.h"
 
 // Queue memory above this is given back after a cycle: mapping it again costs more than it saves below.
 static const size_t QUEUE_RETAINED_BYTES = 1 << 20;
-// Evacuation begins no other region when a stop of an automatic cycle is that old; one region takes some
-// 300 us. As much time again is the program's before the next stop.
-static const uint64_t STOP_BUDGET_NS = 1000 * 1000;
-
 static hs_thread *base_of(compact_thread *thread) { return thread ? &thread->base : NULL; }
 static uint32_t id_of(const cp_course *course) { return course->self ? course->self->id : 0; }
 
@@ -63,29 +57,25 @@ static void mark(compact_heap *heap) {
   cp_mark_queue_count(heap);
 }
 
-// Barriers go off, and what markers and black threads counted is what lives.
-static void end_marking(compact_heap *heap) {
+// From marks to free memory. What markers and black threads counted is what lives.
+static void turn(compact_heap *heap) {
   cp_totals *const totals = &heap->totals;
-  hs_marking_end(&heap->marking, heap->course.self);
+  phase_clock clock = {heap, hs_os_now_ns()};
+  const uint64_t bytes = totals->live_bytes, objects = totals->live_objects;
+  cp_large_sweep(heap);
+  if (cp_is_stress(heap)) cp_handle_clear_dead(heap);
+  cp_handle_turn(heap);
+  hs_marking_end(&heap->marking, heap->course.self); // turns the threads
+  cp_handle_count(heap);
+  hs_mutex_lock(&heap->lock);
   totals->live_bytes = hs_load_relaxed(&heap->marking.bytes) + hs_load_relaxed(&heap->black_bytes);
   totals->live_objects =
       hs_load_relaxed(&heap->marking.objects_count) + hs_load_relaxed(&heap->black_count);
-}
-
-// Returns the number of live entries.
-static uint64_t sweep(compact_heap *heap, phase_clock *clock) {
-  cp_totals *const totals = &heap->totals;
-  const uint64_t bytes_before = totals->live_bytes + totals->since_bytes;
-  const uint64_t objects_before = totals->live_objects + totals->since_objects;
-  end_marking(heap);
-  (void)cp_large_sweep_stw(heap);
-  const uint64_t entries = cp_handle_sweep_stw(heap);
-  cp_region_free_dead_stw(heap);
-  HS_ASSERT(entries == totals->live_objects);
-  totals->frees += objects_before - totals->live_objects;
-  totals->since_bytes = totals->since_objects = 0;
-  phase_end(clock, HS_EVENT_SWEEP, bytes_before - totals->live_bytes);
-  return entries;
+  totals->frees += objects + totals->turn_objects - totals->live_objects;
+  const uint64_t freed_bytes = bytes + totals->turn_bytes - totals->live_bytes;
+  hs_mutex_unlock(&heap->lock);
+  cp_region_free_dead(heap);
+  phase_end(&clock, HS_EVENT_SWEEP, freed_bytes);
 }
 
 // False: time is over, and there is more to move.
@@ -99,12 +89,12 @@ static bool evacuate(compact_heap *heap, cp_back_map *map, cp_effort effort, uin
   return done;
 }
 
-static void rename_handles(compact_heap *heap, uint64_t entries, cp_effort effort,
-                           phase_clock *clock) {
+static void rename_handles(compact_heap *heap, cp_effort effort) {
   if (!heap->config.renaming) return;
-  const uint64_t renamed = cp_rename_stw(heap, entries, effort);
+  phase_clock clock = {heap, hs_os_now_ns()};
+  const uint64_t renamed = cp_rename_stw(heap, heap->totals.live_objects, effort);
   heap->totals.renamed_count += renamed;
-  if (renamed > 0) phase_end(clock, HS_EVENT_RENAME, renamed);
+  if (renamed > 0) phase_end(&clock, HS_EVENT_RENAME, renamed);
 }
 
 static void release(compact_heap *heap) {
@@ -115,44 +105,116 @@ static void release(compact_heap *heap) {
     phase_end(&clock, HS_EVENT_SCAVENGE, heap->totals.scavenged_bytes - before);
 }
 
-static bool verifies(const compact_heap *heap) { return heap->config.verify || cp_is_stress(heap); }
+static uint64_t pause_budget_ns(const compact_heap *heap) {
+  return (uint64_t)heap->config.pause_budget_us * 1000;
+}
 
-// Everything after the marking that needs the program to stand still at once. mapped: the back-map is
-// made. False: regions are left to be emptied in stops of their own; then nothing is renamed or verified,
-// for which caches would have to be flushed again.
-static bool finish_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, bool mapped) {
+// One stop for moving objects; false: there are more.
+static bool evacuate_in_stop(compact_heap *heap, cp_back_map *map, cp_effort effort,
+                             uint64_t budget_ns) {
+  hs_world_stop(&heap->world, heap->course.self);
   phase_clock clock = {heap, hs_os_now_ns()};
-  cp_peak_note(heap); // chunks taken since the last region was opened are not in it
-  cp_cache_release_all_stw(heap);
-  if (!mapped && heap->config.compaction) cp_back_map_make(heap, map, effort);
-  const uint64_t entries = sweep(heap, &clock);
-  const bool split = mapped && !verifies(heap) && !cp_rename_is_due(heap, entries, effort);
-  const bool done = evacuate(heap, map, effort, split ? STOP_BUDGET_NS : UINT64_MAX, &clock);
-  rename_handles(heap, entries, effort, &clock);
-  cp_pace_end_stw(heap);
-  if (!mapped) release(heap); // else beside the program
-  // Reads the log's pages: not in the short pauses.
-  if (heap->course.kind != HEAP_COLLECT_MINOR) cp_fixed_count(heap);
-  heap->totals.cycles++;
-  heap->totals.forced_cycles += heap->course.forced;
-  hs_add_acq_rel(&heap->cycles_count, 1u); // pairs: stall, whose thread looks at the pace again
-  HS_REQUIRE(!verifies(heap) || cp_verify_stw(heap),
-             "the compacting heap is inconsistent after a collection");
+  const uint64_t begin_ns = clock.begin_ns;
+  const bool done = evacuate(heap, map, effort, budget_ns, &clock);
+  hs_limiter_pause(&heap->limiter, begin_ns, hs_os_now_ns());
+  hs_world_start(&heap->world);
   return done;
 }
 
-// Stops of the rest of an evacuation, with at least as much time for the program in between.
+// Stops with at least as much time for the program in between.
 static void evacuate_in_turns(compact_heap *heap, cp_back_map *map, cp_effort effort) {
-  for (bool done = false; !done;) {
+  while (!evacuate_in_stop(heap, map, effort, pause_budget_ns(heap))) {
     const uint32_t wake = hs_load_relaxed(&heap->collector.wake);
-    (void)hs_os_futex_wait(&heap->collector.wake, wake, STOP_BUDGET_NS); // awake early: no harm
+    // Awake early: no harm.
+    (void)hs_os_futex_wait(&heap->collector.wake, wake, pause_budget_ns(heap));
+  }
+}
+
+// What writers would not let go is moved in one stop, as far as its budget goes; the rest stays where it is
+// until the next cycle.
+static void relocate(compact_heap *heap, cp_back_map *map, cp_effort effort) {
+  phase_clock clock = {heap, hs_os_now_ns()};
+  cp_moves moves = {0};
+  const bool done = cp_relocate(heap, map, effort, &moves);
+  heap->totals.moved_bytes += moves.bytes;
+  heap->totals.aborted_moves += moves.aborted_count;
+  if (moves.bytes > 0) phase_end(&clock, HS_EVENT_COMPACT, moves.bytes);
+  if (!done && map->entries) {
+    heap->totals.fallback_stops++;
+    (void)evacuate_in_stop(heap, map, effort, pause_budget_ns(heap));
+  }
+  cp_relocate_give_up(heap, map);
+}
+
+static void compact(compact_heap *heap, cp_back_map *map, cp_effort effort) {
+  switch (heap->config.compaction) {
+  case HEAP_COMPACTION_CONCURRENT:
+    relocate(heap, map, effort);
+    break;
+  case HEAP_COMPACTION_INCREMENTAL:
+    evacuate_in_turns(heap, map, effort);
+    break;
+  case HEAP_COMPACTION_STW:
+    (void)evacuate_in_stop(heap, map, effort, UINT64_MAX);
+    break;
+  default:
+    break;
+  }
+}
+
+static void verify_stw(compact_heap *heap) {
+  if (!heap->config.verify && !cp_is_stress(heap)) return;
+  cp_cache_release_all_stw(heap);
+  HS_REQUIRE(cp_verify_stw(heap), "the compacting heap is inconsistent after a collection");
+}
+
+static void end_cycle(compact_heap *heap) {
+  heap->totals.cycles++;
+  heap->totals.forced_cycles += heap->course.forced;
+  hs_add_acq_rel(&heap->cycles_count, 1u); // pairs: stall, whose thread looks at the pace again
+  hs_os_futex_wake(&heap->cycles_count, UINT32_MAX);
+}
+
+// ---- the two ways to finish a cycle whose marking is complete -----------------------------------
+
+static void finish_beside(compact_heap *heap, cp_effort effort) {
+  cp_back_map map = {0};
+  if (heap->config.compaction) cp_back_map_make(heap, &map, effort);
+  turn(heap);
+  cp_peak_note(heap);
+  cp_pace_end(heap);
+  end_cycle(heap);
+  compact(heap, &map, effort);
+  if (heap->config.renaming && cp_rename_is_due(heap, heap->totals.live_objects, effort)) {
     hs_world_stop(&heap->world, heap->course.self);
-    phase_clock clock = {heap, hs_os_now_ns()};
-    const uint64_t begin_ns = clock.begin_ns;
-    done = evacuate(heap, map, effort, STOP_BUDGET_NS, &clock);
-    hs_limiter_pause(&heap->limiter, begin_ns, hs_os_now_ns());
+    cp_cache_release_all_stw(heap);
+    rename_handles(heap, effort);
     hs_world_start(&heap->world);
   }
+  release(heap);
+  if (!heap->config.verify && !cp_is_stress(heap)) return;
+  hs_world_stop(&heap->world, heap->course.self);
+  verify_stw(heap);
+  hs_world_start(&heap->world);
+}
+
+static void finish_stopped(compact_heap *heap, cp_effort effort) {
+  cp_back_map map = {0};
+  phase_clock clock = {heap, hs_os_now_ns()};
+  const uint64_t stopped_ns = clock.begin_ns;
+  cp_peak_note(heap); // chunks taken since the last region was opened are not in it
+  cp_cache_release_all_stw(heap);
+  if (heap->config.compaction) cp_back_map_make(heap, &map, effort);
+  turn(heap);
+  (void)evacuate(heap, &map, effort, UINT64_MAX, &clock);
+  rename_handles(heap, effort);
+  cp_pace_end(heap);
+  release(heap);
+  // Reads the log's pages: not in the short pauses.
+  if (heap->course.kind != HEAP_COLLECT_MINOR) cp_fixed_count(heap);
+  end_cycle(heap);
+  verify_stw(heap);
+  hs_limiter_pause(&heap->limiter, stopped_ns, hs_os_now_ns());
 }
 
 // What is left to do when the program runs again.
@@ -175,22 +237,22 @@ static void collect(compact_heap *heap) {
   cp_course *const course = &heap->course;
   const cp_effort effort = effort_of(heap, course->kind);
   const bool concurrent = cp_is_concurrent(heap);
-  const bool mapped = concurrent && effort == CP_EFFORT_AUTOMATIC;
-  cp_back_map map = {0};
+  // In stress mode every cycle is a forced one.
+  const bool beside =
+      concurrent && (effort == CP_EFFORT_AUTOMATIC ||
+                     (cp_is_stress(heap) && heap->config.compaction == HEAP_COMPACTION_CONCURRENT));
   course->begin_ns = hs_os_now_ns();
   course->begin_cpu_ns = hs_os_thread_cpu_ns();
   cp_mark_begin(heap);
   if (!concurrent) hs_world_stop(&heap->world, course->self);
   mark(heap);
-  if (mapped && heap->config.compaction) cp_back_map_make(heap, &map, effort);
-  if (concurrent) hs_world_stop(&heap->world, course->self);
-  const uint64_t stopped_ns = hs_os_now_ns();
-  const bool done = finish_stw(heap, &map, effort, mapped);
-  hs_limiter_pause(&heap->limiter, stopped_ns, hs_os_now_ns());
-  hs_world_start(&heap->world);
-  hs_os_futex_wake(&heap->cycles_count, UINT32_MAX); // threads that stall
-  if (!done) evacuate_in_turns(heap, &map, effort);
-  if (mapped) release(heap);
+  if (beside) {
+    finish_beside(heap, effort);
+  } else {
+    if (concurrent) hs_world_stop(&heap->world, course->self);
+    finish_stopped(heap, effort);
+    hs_world_start(&heap->world);
+  }
   wind_up(heap);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Compaction with the world stopped: every object of the source regions is copied to the end of a
 // destination, its entry is changed, and the source is free at once and may be the next destination,
-// so the copy reserve is one region whatever the size of the heap.
+// so the copy reserve is one region whatever the size of the heap. What both ways of moving need is
+// here too: the back-map and destinations. (Beside the program: cp_relocate.c.)
 // There is no object header, so the way from a region to its entries is a back-map made when needed:
 // one pass over the live entries sorts the indices of those in sources by region (a counting sort,
 // the counts are known from marking). Within a region that is the order of the handles, which are
@@ -10,13 +11,6 @@
 
 #include "allocators/base/track.h"
 #include "compact/cp_internal.h"
-
-// Where objects go: an open region that is not a source.
-typedef struct destination {
-  compact_heap *heap;
-  uint32_t region; // CP_NONE: none yet
-  bool fresh;      // only regions that were empty, in stress mode's order
-} destination;
 
 // ---- the back-map -------------------------------------------------------------------------------
 
@@ -29,7 +23,8 @@ static bool back_map_init(compact_heap *heap, cp_back_map *map, uint64_t objects
   return true;
 }
 
-static void back_map_destroy(compact_heap *heap, cp_back_map *map) {
+void cp_back_map_destroy(compact_heap *heap, cp_back_map *map) {
+  if (!map->entries) return;
   hs_os_unmap(map->entries, map->bytes);
   hs_sub_relaxed(&heap->side_bytes, (uint64_t)map->bytes);
   map->entries = NULL;
@@ -51,6 +46,9 @@ static void back_map_fill(compact_heap *heap, cp_back_map *map, uint32_t regions
     cp_region *const r = cp_region_at(heap, cp_entry_offset(word) >> CP_REGION_SHIFT);
     if (r->source) map->entries[r->list++] = index;
   }
+  for (uint32_t region = 1; region < regions; region++) // back to the beginning of each part
+    if (cp_region_at(heap, region)->source)
+      cp_region_at(heap, region)->list -= cp_region_at(heap, region)->live_count;
 }
 
 static void count_pin(void *context, compact_entry *entry) {
@@ -60,7 +58,7 @@ static void count_pin(void *context, compact_entry *entry) {
     cp_region_at(heap, cp_entry_offset(word) >> CP_REGION_SHIFT)->pinned++;
 }
 
-static void count_pins(compact_heap *heap, uint32_t regions) {
+void cp_evacuate_count_pins(compact_heap *heap, uint32_t regions) {
   for (uint32_t region = 1; region < regions; region++) cp_region_at(heap, region)->pinned = 0;
   cp_pin_visit(heap, count_pin, heap);
 }
@@ -71,20 +69,22 @@ void cp_back_map_make(compact_heap *heap, cp_back_map *map, cp_effort effort) {
   const uint32_t regions = heap->region_frontier, slabs = heap->slab_frontier;
   hs_mutex_unlock(&heap->lock);
   *map = (cp_back_map){.next = 1, .end = regions};
-  count_pins(heap, regions);
+  cp_evacuate_count_pins(heap, regions);
   const uint64_t objects = cp_select_sources(heap, regions, effort);
   if (objects > 0 && back_map_init(heap, map, objects)) back_map_fill(heap, map, regions, slabs);
 }
 
-// ---- moving -------------------------------------------------------------------------------------
+// ---- destinations -------------------------------------------------------------------------------
 
-static void destination_close(destination *to) {
-  if (to->region != CP_NONE) cp_region_give_locked(to->heap, to->region);
+void cp_destination_close(cp_destination *to) {
+  if (to->region == CP_NONE) return;
+  hs_mutex_lock(&to->heap->lock);
+  cp_region_give_locked(to->heap, to->region);
+  hs_mutex_unlock(&to->heap->lock);
   to->region = CP_NONE;
 }
 
-// Room for `bytes` at the destination, NULL when no memory can be had.
-static char *destination_room(destination *to, uint32_t bytes) {
+char *cp_destination_room(cp_destination *to, uint32_t bytes) {
   compact_heap *const heap = to->heap;
   while (true) {
     if (to->region != CP_NONE) {
@@ -98,12 +98,32 @@ static char *destination_room(destination *to, uint32_t bytes) {
         if (r->dirty < end) r->dirty = end;
         return start;
       }
-      destination_close(to);
+      cp_destination_close(to);
     }
+    hs_mutex_lock(&heap->lock);
     to->region = cp_region_take_locked(heap, to->fresh);
+    hs_mutex_unlock(&heap->lock);
     if (to->region == CP_NONE) return NULL;
   }
 }
+
+// The last room taken is not needed. Its bytes were written: `dirty` stays.
+void cp_destination_undo(cp_destination *to, uint32_t bytes) {
+  cp_region *const r = cp_region_at(to->heap, to->region);
+  r->top -= bytes;
+  hs_track_free(cp_region_start(to->heap, to->region) + r->top, bytes);
+}
+
+// An object has gone from the source to the destination.
+void cp_destination_count(const cp_destination *to, cp_region *source, uint32_t bytes) {
+  cp_region *const into = cp_region_at(to->heap, to->region);
+  into->live_bytes += bytes;
+  into->live_count++;
+  source->live_bytes -= bytes;
+  source->live_count--;
+}
+
+// ---- moving -------------------------------------------------------------------------------------
 
 static inline void copy_granules(char *to, const char *from, uint32_t bytes) {
   if (bytes > 64) { // a call costs more than a short loop
@@ -113,64 +133,69 @@ static inline void copy_granules(char *to, const char *from, uint32_t bytes) {
   for (uint32_t i = 0; i < bytes; i += CP_GRANULE_BYTES) memcpy(to + i, from + i, CP_GRANULE_BYTES);
 }
 
-// Entries and objects are rarely in the cache: each is fetched this many objects ahead.
-enum { ENTRY_AHEAD = 16, OBJECT_AHEAD = 8 };
-
-static inline void prefetch(const compact_heap *heap, const uint32_t *entries, uint32_t left) {
-  if (left > ENTRY_AHEAD) HS_PREFETCH(heap->table + entries[ENTRY_AHEAD]);
-  if (left > OBJECT_AHEAD)
-    HS_PREFETCH(heap->objects +
-                cp_entry_offset(cp_entry_load(heap->table + entries[OBJECT_AHEAD])));
-}
-
-// Moves all objects of one source; false: out of room, the rest stays and the region with it.
+// Moves objects of one source, in order, until none is left or the time is over; false: no memory.
+// The clock is read at most once per CLOCK_BYTES copied: some microseconds.
 static bool evacuate_region(compact_heap *heap, const uint32_t *entries, uint32_t region,
-                            destination *to, uint64_t *moved) {
+                            cp_destination *to, uint64_t until_ns, uint64_t *moved) {
+  enum { CLOCK_BYTES = 4096 };
   cp_region *const r = cp_region_at(heap, region);
-  const uint32_t count = r->live_count;
-  for (uint32_t i = 0; i < count; i++) {
-    prefetch(heap, entries + i, count - i);
-    compact_entry *const entry = heap->table + entries[i];
+  uint32_t since_clock = 0;
+  while (r->live_count > 0) {
+    cp_evacuate_prefetch(heap, entries + r->list, r->live_count);
+    compact_entry *const entry = heap->table + entries[r->list];
     const uint64_t word = cp_entry_load(entry);
     const uint32_t bytes = cp_entry_bytes(word);
     HS_ASSERT(cp_entry_offset(word) >> CP_REGION_SHIFT == region);
-    char *const copy = destination_room(to, bytes);
+    char *const copy = cp_destination_room(to, bytes);
     if (!copy) return false;
     copy_granules(copy, heap->objects + cp_entry_offset(word), bytes);
-    cp_entry_store(entry, (word & ~(uint64_t)UINT32_MAX) |
-                              (uint64_t)(copy - heap->objects) >> COMPACT_GRANULE_SHIFT);
-    cp_region *const into = cp_region_at(heap, to->region);
-    into->live_bytes += bytes;
-    into->live_count++;
-    r->live_bytes -= bytes;
-    r->live_count--;
+    cp_entry_store(entry, cp_entry_place(word, (size_t)(copy - heap->objects)));
+    cp_destination_count(to, r, bytes);
+    r->list++;
     *moved += bytes;
+    since_clock += bytes;
+    if (since_clock < CLOCK_BYTES) continue;
+    since_clock = 0;
+    if (hs_os_now_ns() >= until_ns) return true;
   }
-  cp_region_free_stw(heap, region);
   return true;
+}
+
+// A source is done with: free, or with what is left in it open to allocation again.
+void cp_evacuate_finish(compact_heap *heap, uint32_t region) {
+  cp_region *const r = cp_region_at(heap, region);
+  hs_mutex_lock(&heap->lock);
+  r->source = false;
+  if (r->live_count == 0) {
+    cp_region_free_locked(heap, region);
+  } else {
+    r->state = CP_REGION_CLOSED;
+    if (region < heap->region_cursor) heap->region_cursor = region;
+  }
+  hs_mutex_unlock(&heap->lock);
 }
 
 // Empties sources until the time is over or none is left; false: there are more.
 bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t until_ns,
                      uint64_t *moved) {
   if (map->next == map->end) return true;
-  destination to = {heap, CP_NONE, effort == CP_EFFORT_EVERYTHING};
-  count_pins(heap, map->end); // there may be new ones since the choice
-  heap->region_cursor = 1;
+  cp_destination to = {heap, CP_NONE, effort == CP_EFFORT_EVERYTHING};
+  cp_evacuate_count_pins(heap, map->end); // there may be new ones since the choice
   for (; map->next < map->end && hs_os_now_ns() < until_ns; map->next++) {
     cp_region *const r = cp_region_at(heap, map->next);
     if (!r->source) continue;
-    r->source = false;
-    if (map->entries && r->pinned == 0 &&
-        !evacuate_region(heap, map->entries + r->list - r->live_count, map->next, &to, moved))
-      back_map_destroy(heap, map); // no room: the others stay as they are
-    if (r->state == CP_REGION_SOURCE) r->state = CP_REGION_CLOSED; // not this time
+    const bool moves = map->entries && r->pinned == 0;
+    if (moves && !evacuate_region(heap, map->entries, map->next, &to, until_ns, moved))
+      cp_back_map_destroy(heap, map); // no room: the others stay as they are
+    else if (moves && r->live_count > 0)
+      break; // time is over
+    cp_evacuate_finish(heap, map->next);
   }
-  destination_close(&to);
+  cp_destination_close(&to);
   if (map->next < map->end) return false;
   if (map->entries) {
     cp_peak_note(heap);
-    back_map_destroy(heap, map);
+    cp_back_map_destroy(heap, map);
   }
   return true;
 }

@@ -3,6 +3,17 @@
 // Threads own a slab and take its free entries a bitmap word at a time, in address order. Freeing is
 // a swap: after marking, the mark bits become the allocation bits and no dead entry is visited.
 // Refilling takes the lowest slab with enough free entries, so that the top of the table drains.
+//
+// Note [turning]
+//   The swap needs no stop. The collector swaps the bitmaps' roles under the heap lock and counts the turn.
+//   Every thread is BLACK then: entries it holds have both bits, so a thread may go on in the slab that it
+//   owns with the bits as they were. It takes a slab or a region only under the lock, and first turns itself
+//   when the heap has: gives back what it holds, with the marks of the entries that it did not hand out, and
+//   is no longer black. In handshake C every other thread turns.
+//   I-cp-16: slabs and regions are taken by threads only that have turned as often as the heap; so no slab is
+//            ever used with both bitmaps as allocation bits.
+//   Slabs are counted again by whoever looks at them next (I-cp-3), the collector in the end. A region that
+//   was opened since the turn may hold objects that nobody counted (I-cp-13), so it is not freed.
 #include "compact/cp_internal.h"
 
 // A slab that is nearly full hands out words with a few entries each, which costs a refill per few
@@ -45,13 +56,17 @@ bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab) {
     }
     s->flags |= CP_SLAB_RESIDENT;
   }
-  if (slab >= heap->slab_frontier) heap->slab_frontier = slab + 1;
+  if (slab >= heap->slab_frontier) {
+    heap->slab_frontier = slab + 1;
+    s->turn = (uint8_t)heap->turn;
+  }
   return true;
 }
 
 static uint32_t find_used_locked(compact_heap *heap, uint32_t from, uint32_t min_free) {
   for (uint32_t slab = from; slab < heap->slab_frontier; slab++) {
     const cp_slab *const s = cp_slab_at(heap, slab);
+    cp_slab_count_locked(heap, slab);
     // An owned slab's count belongs to its owner: do not read it.
     if (!(s->flags & CP_SLAB_OWNED) && s->used + min_free <= CP_SLAB_ENTRIES) return slab;
   }
@@ -63,12 +78,15 @@ static uint32_t find_used_locked(compact_heap *heap, uint32_t from, uint32_t min
 static uint32_t find_stress_locked(compact_heap *heap) {
   for (uint32_t slab = heap->slab_cursor; slab < heap->slab_frontier; slab++) {
     const cp_slab *const s = cp_slab_at(heap, slab);
+    cp_slab_count_locked(heap, slab);
     if (!(s->flags & CP_SLAB_OWNED) && s->used > 0 && s->used < CP_SLAB_ENTRIES) return slab;
   }
   uint32_t slab = heap->slab_stress;
-  while (slab < heap->slab_frontier &&
-         (cp_slab_at(heap, slab)->flags & CP_SLAB_OWNED || cp_slab_at(heap, slab)->used > 0))
-    slab++;
+  for (; slab < heap->slab_frontier; slab++) {
+    cp_slab_count_locked(heap, slab);
+    if (!(cp_slab_at(heap, slab)->flags & CP_SLAB_OWNED) && cp_slab_at(heap, slab)->used == 0)
+      break;
+  }
   heap->slab_stress = slab + 1;
   return slab;
 }
@@ -92,26 +110,51 @@ void cp_slab_give_locked(compact_heap *heap, uint32_t slab) {
   if (slab < heap->slab_cursor) heap->slab_cursor = slab;
 }
 
-uint64_t cp_handle_sweep_stw(compact_heap *heap) {
-  if (cp_is_stress(heap)) { // a stale handle of a dead object then faults at the guard region
-    uint32_t index;
-    for (cp_walk walk = cp_walk_begin(heap, 0, heap->slab_frontier); cp_walk_next(&walk, &index);) {
-      if (!cp_entry_is_marked(heap, index)) cp_entry_store(heap->table + index, 0);
-    }
-  }
-  cp_side_swap(&heap->alloc_bits, &heap->mark_bits);
-  uint64_t total = 0;
+void cp_slab_count_locked(compact_heap *heap, uint32_t slab) {
+  cp_slab *const s = cp_slab_at(heap, slab);
+  if (s->turn == (uint8_t)heap->turn || s->flags & CP_SLAB_OWNED) return;
+  const cp_bits *const bits = cp_alloc_at(heap, slab);
+  uint32_t used = 0;
+  for (int i = 0; i < CP_SLAB_WORDS; i++) used += hs_popcount64(hs_load_relaxed(&bits->words[i]));
+  s->used = (uint16_t)used;
+  s->turn = (uint8_t)heap->turn;
+}
+
+// So that a stale handle of a dead object faults at the guard region. Marking is complete. Threads that own
+// a slab are about to hand its entries out.
+void cp_handle_clear_dead(compact_heap *heap) {
+  hs_mutex_lock(&heap->lock);
   for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
-    const cp_bits *const bits = cp_alloc_at(heap, slab);
-    uint32_t used = 0;
-    for (int i = 0; i < CP_SLAB_WORDS; i++) used += hs_popcount64(hs_load_relaxed(&bits->words[i]));
-    cp_slab *const s = cp_slab_at(heap, slab);
-    s->used = (uint16_t)used;
-    s->flags &= (uint8_t)~CP_SLAB_OWNED;
-    total += used;
+    if (cp_slab_at(heap, slab)->flags & CP_SLAB_OWNED) continue;
+    uint32_t index;
+    for (cp_walk walk = cp_walk_begin(heap, slab, slab + 1); cp_walk_next(&walk, &index);)
+      if (!cp_entry_is_marked(heap, index)) cp_entry_store(heap->table + index, 0);
   }
+  hs_mutex_unlock(&heap->lock);
+}
+
+void cp_handle_turn(compact_heap *heap) {
+  cp_totals *const totals = &heap->totals;
+  hs_mutex_lock(&heap->lock);
+  cp_side_swap(&heap->alloc_bits, &heap->mark_bits);
+  heap->turn++;
   heap->slab_cursor = 0;
-  return total;
+  heap->region_cursor = 1;
+  totals->turn_bytes = totals->since_bytes;
+  totals->turn_objects = totals->since_objects;
+  totals->since_bytes = totals->since_objects = 0;
+  hs_mutex_unlock(&heap->lock);
+}
+
+void cp_handle_count(compact_heap *heap) {
+  hs_mutex_lock(&heap->lock);
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
+    cp_slab_count_locked(heap, slab);
+    if (slab % PURGE_SLABS != PURGE_SLABS - 1) continue;
+    hs_mutex_unlock(&heap->lock);
+    hs_mutex_lock(&heap->lock);
+  }
+  hs_mutex_unlock(&heap->lock);
 }
 
 // Empty resident slabs [from, to), neighbours in one call.
@@ -132,7 +175,7 @@ static void purge_run(compact_heap *heap, uint32_t from, uint32_t to, bool prote
 static bool is_purgeable_locked(const compact_heap *heap, uint32_t slab) {
   if (slab >= heap->slab_frontier) return false;
   const cp_slab *const s = cp_slab_at(heap, slab);
-  return s->flags == CP_SLAB_RESIDENT &&
+  return s->flags == CP_SLAB_RESIDENT && s->turn == (uint8_t)heap->turn &&
          s->used == 0; // the count of an owned one is not ours to read
 }
 

@@ -162,6 +162,9 @@ heap_status compact_thread_enter(compact_heap *heap, compact_thread **out) {
                              .heap = heap,
                              .region = CP_NONE,
                              .slab = CP_NONE};
+  hs_mutex_lock(&heap->lock);
+  cp_cache_begin_locked(thread);
+  hs_mutex_unlock(&heap->lock);
   hs_thread_attach(&heap->world, &thread->base);
   *out = thread;
   return HEAP_OK;

@@ -56,6 +56,10 @@ static inline uint32_t cp_entry_bytes(uint64_t word) {
 static inline uint32_t cp_entry_refs(uint64_t word) {
   return (uint32_t)(word >> COMPACT_REFS_SHIFT & COMPACT_FIELD_MAX);
 }
+// The same entry, with the object at that place.
+static inline uint64_t cp_entry_place(uint64_t word, size_t offset) {
+  return (word & ~(uint64_t)UINT32_MAX) | (uint64_t)offset >> COMPACT_GRANULE_SHIFT;
+}
 static inline uint32_t cp_entry_descriptor(uint64_t word) {
   return (uint32_t)(word >> COMPACT_SIZE_SHIFT) & CP_DESCRIPTOR_MASK;
 }
@@ -80,12 +84,13 @@ uint64_t cp_side_bytes(const cp_side *side);
 
 // ---- descriptors --------------------------------------------------------------------------------
 
-// I-cp-3: used == number of allocation bits of the slab, all others are free entries. All-zero
-//         describes a slab that was never used.
+// I-cp-3: used == number of allocation bits of the slab, all others are free entries; of a slab that
+//         nobody owns only when it was counted since the last turn. All-zero describes a slab that was
+//         never used.
 typedef struct cp_slab {
   uint16_t used; // [owner] of the slab, else [lock heap]
   uint8_t flags; // [lock heap]
-  uint8_t unused;
+  uint8_t turn;  // [lock heap] of the heap, modulo 256, when `used` was counted
 } cp_slab;
 enum {
   CP_SLAB_OWNED = 1,    // a thread takes words from it
@@ -93,7 +98,8 @@ enum {
 };
 
 // Bit i of word w: entry 64 w + i.
-// Allocation bits change by plain stores of the slab's owner, or in a stop; markers may look (debug).
+// Allocation bits change by plain stores of the slab's owner, or become others in a turn; markers may look
+// (debug).
 // I-cp-11: mark bits change by read-modify-write only while objects are marked. A mark bit is set for an
 //          object that a marker found, or by a BLACK thread for the free entries that it holds (I-cp-2).
 //          Such an entry is 0 until its object is allocated, and its bit is cleared when it is given
@@ -129,8 +135,8 @@ typedef struct cp_region {
   };
   uint16_t pinned; // [collector] pinned objects, at most CP_PIN_SLOTS
   uint8_t source;  // [collector] state is SOURCE; that field is not the collector's alone
-  uint8_t unused;
-  uint32_t list; // [collector] end of its part of the back-map, see cp_evacuate.c
+  uint8_t turn;    // [lock heap] of the heap, modulo 256, when the region was opened last
+  uint32_t list;   // [collector] end of its part of the back-map, see cp_evacuate.c
 } cp_region;
 _Static_assert(sizeof(cp_region) == 32, "two descriptors per cache line");
 #define CP_LIVE(bytes, count) ((uint64_t)(bytes) | (uint64_t)(count) << 32) // for cp_region.live
@@ -160,9 +166,11 @@ typedef struct cp_pin {
 typedef struct cp_totals {
   uint64_t alloc_bytes, alloc_objects; // cumulative
   uint64_t live_bytes, live_objects;   // found by the last cycle
-  uint64_t since_bytes, since_objects; // allocated after it
+  uint64_t since_bytes, since_objects; // allocated after its turn
+  uint64_t turn_bytes, turn_objects;   // allocated between its turn and the one before
   uint64_t frees, cycles, forced_cycles;
   uint64_t moved_bytes, renamed_count, scavenged_bytes, gc_cpu_ns;
+  uint64_t aborted_moves, fallback_stops; // compaction=concurrent
 } cp_totals;
 
 // The course of one cycle. Times as hs_os_now_ns.
@@ -199,7 +207,10 @@ struct compact_heap {
   // Lock order: world collector, registry, world lock, then this one. Never held at a safepoint.
   hs_mutex lock;
 
-  cp_side slabs, alloc_bits, mark_bits; // of cp_slab, cp_bits, cp_bits; the bits swap roles
+  // Of cp_slab, cp_bits, cp_bits; the bits swap roles in a turn. Threads use their own pointers to them.
+  cp_side slabs, alloc_bits, mark_bits; // [lock], or the collector
+  uint32_t turn;                        // [lock] how many turns there were. Note [turning]
+  uint32_t marked_turn;                 // [collector] when objects were last marked
   uint32_t slab_frontier;               // [lock] slabs below may be in use
   uint32_t slab_cursor;                 // [lock] no takeable slab below
   uint32_t slab_stress;                 // [lock] next slab to rename into, stress mode
@@ -316,8 +327,11 @@ static inline bool cp_walk_next(cp_walk *walk, uint32_t *index) {
 uint32_t cp_slab_take_locked(compact_heap *heap);
 void cp_slab_give_locked(compact_heap *heap, uint32_t slab);
 HS_NODISCARD bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab); // usable and charged
-void cp_slab_purge(compact_heap *heap, bool protect); // empty slabs go back to the OS
-uint64_t cp_handle_sweep_stw(compact_heap *heap);     // allocation := marks; live entries
+void cp_slab_purge(compact_heap *heap, bool protect);         // empty slabs go back to the OS
+void cp_slab_count_locked(compact_heap *heap, uint32_t slab); // after a turn. I-cp-3
+void cp_handle_clear_dead(compact_heap *heap); // stress mode: entries that are not marked
+void cp_handle_turn(compact_heap *heap);       // allocation := marks. Note [turning]
+void cp_handle_count(compact_heap *heap);      // all slabs
 bool cp_entry_is_marked(const compact_heap *heap, uint32_t index);
 bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref);
 
@@ -328,8 +342,8 @@ void cp_region_give_locked(compact_heap *heap, uint32_t region);
 // Charge pages so that [0, end) of an open region may be touched; false: over the limit.
 HS_NODISCARD bool cp_region_charge(compact_heap *heap, cp_region *region, uint32_t end,
                                    bool reserve);
-void cp_region_free_stw(compact_heap *heap, uint32_t region);
-void cp_region_free_dead_stw(compact_heap *heap);
+void cp_region_free_locked(compact_heap *heap, uint32_t region);
+void cp_region_free_dead(compact_heap *heap);      // after a turn
 uint64_t cp_region_free_bytes(compact_heap *heap); // charged to free regions
 uint64_t cp_region_purge(compact_heap *heap, uint64_t keep_bytes, bool tails);
 
@@ -341,7 +355,7 @@ HS_NODISCARD bool cp_charge(compact_heap *heap, _Atomic(uint64_t) *account, uint
 
 HS_NODISCARD bool cp_large_alloc(compact_heap *heap, size_t ref_count, size_t bytes,
                                  compact_entry *handle);
-uint64_t cp_large_sweep_stw(compact_heap *heap);  // frees those whose handle is unmarked
+void cp_large_sweep(compact_heap *heap); // frees those whose handle is unmarked; before the turn
 uint64_t cp_large_free_bytes(compact_heap *heap); // charged to free pages
 uint64_t cp_large_purge(compact_heap *heap, uint64_t keep_bytes);
 
@@ -351,7 +365,9 @@ HS_NODISCARD bool cp_cache_prepare(compact_thread *thread, size_t bytes); // roo
 void cp_cache_count(compact_thread *thread);                // into the thread's counters
 void cp_cache_release(compact_thread *thread, bool locked); // gives region and slab back
 void cp_cache_release_all_stw(compact_heap *heap);
-void cp_cache_blacken(compact_thread *thread); // the thread has become BLACK
+void cp_cache_blacken(compact_thread *thread);      // the thread has become BLACK
+void cp_cache_turn_locked(compact_thread *thread);  // Note [turning]
+void cp_cache_begin_locked(compact_thread *thread); // of a thread that enters
 
 // ---- cp_mark.c ----------------------------------------------------------------------------------
 
@@ -359,10 +375,11 @@ extern const hs_marking_ops cp_marking_ops;
 bool cp_mark_prime(compact_heap *heap);
 void cp_mark_begin(compact_heap *heap);       // clears marks and counts; barriers are off
 void cp_mark_queue_count(compact_heap *heap); // refreshes queue_bytes
-void cp_mark_set_black(compact_heap *heap, compact_entry *word, uint64_t entries);
-void cp_mark_set_white(compact_heap *heap, const compact_entry *word, uint64_t entries);
+// By a thread that allocates black, in the bits it takes for marks.
+void cp_mark_set_black(const compact_thread *thread, compact_entry *word, uint64_t entries);
+void cp_mark_set_white(const compact_thread *thread, const compact_entry *word, uint64_t entries);
 
-// ---- cp_select.c, cp_evacuate.c, cp_rename.c ----------------------------------------------------
+// ---- cp_select.c, cp_evacuate.c, cp_relocate.c, cp_rename.c -------------------------------------
 
 typedef enum cp_effort { CP_EFFORT_AUTOMATIC, CP_EFFORT_FULL, CP_EFFORT_EVERYTHING } cp_effort;
 
@@ -382,14 +399,55 @@ typedef struct cp_back_map {
   uint32_t next, end; // regions still to be looked at
 } cp_back_map;
 
+// Where objects go: an open region that is not a source.
+typedef struct cp_destination {
+  compact_heap *heap;
+  uint32_t region; // CP_NONE: none yet
+  bool fresh;      // only regions that were empty, in stress mode's order
+} cp_destination;
+
+// What moving objects came to.
+typedef struct cp_moves {
+  uint64_t bytes;
+  uint64_t aborted_count; // tries that a writer or a pin thwarted
+} cp_moves;
+
 // Turns regions below `regions` that are worth evacuating into sources; returns the number of objects in them.
 uint64_t cp_select_sources(compact_heap *heap, uint32_t regions, cp_effort effort);
 bool cp_select_is_source(const cp_region *region, cp_effort effort);
 bool cp_select_renaming(const cp_table_use *use, cp_effort effort);
+
 void cp_back_map_make(compact_heap *heap, cp_back_map *map, cp_effort effort);
+void cp_back_map_destroy(compact_heap *heap, cp_back_map *map);
+
+// Room for `bytes` at the destination, NULL when no memory can be had.
+char *cp_destination_room(cp_destination *to, uint32_t bytes);
+void cp_destination_undo(cp_destination *to, uint32_t bytes);
+void cp_destination_count(const cp_destination *to, cp_region *source, uint32_t bytes);
+void cp_destination_close(cp_destination *to);
+
 // Empties sources until that time is over or none is left; false: there are more. Adds bytes moved.
 bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t until_ns,
                      uint64_t *moved);
+void cp_evacuate_count_pins(compact_heap *heap, uint32_t regions);
+void cp_evacuate_finish(compact_heap *heap, uint32_t region);
+
+// Entries and objects are rarely in the cache: each is fetched some objects ahead.
+static inline void cp_evacuate_prefetch(const compact_heap *heap, const uint32_t *entries,
+                                        uint32_t left) {
+  enum { ENTRY_AHEAD = 16, OBJECT_AHEAD = 8 };
+  if (left > ENTRY_AHEAD) HS_PREFETCH(heap->table + entries[ENTRY_AHEAD]);
+  if (left > OBJECT_AHEAD)
+    HS_PREFETCH(heap->objects +
+                cp_entry_offset(cp_entry_load(heap->table + entries[OBJECT_AHEAD])));
+}
+
+// cp_relocate.c: the same beside the program. False: sources are left, with objects that are always
+// written, or for which there is no memory.
+bool cp_relocate(compact_heap *heap, cp_back_map *map, cp_effort effort, cp_moves *moves);
+void cp_relocate_give_up(compact_heap *heap,
+                         cp_back_map *map); // sources that are left are none any more
+
 // The table is worth renaming. Made before anything was allocated since the sweep.
 bool cp_rename_is_due(const compact_heap *heap, uint64_t live_entries, cp_effort effort);
 uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort); // handles
@@ -407,9 +465,9 @@ uint64_t cp_cycle_background(void *heap); // hs_background_fn
 void cp_pace_init(compact_heap *heap);
 bool cp_pace_is_due(const compact_heap *heap);
 uint64_t cp_pace_live_bytes(const compact_heap *heap);
-void cp_pace_begin(compact_heap *heap);   // marking begins
-void cp_pace_revise(void *heap);          // hs_marking_tick_fn
-void cp_pace_end_stw(compact_heap *heap); // next goal and trigger, from the totals
+void cp_pace_begin(compact_heap *heap); // marking begins
+void cp_pace_revise(void *heap);        // hs_marking_tick_fn
+void cp_pace_end(compact_heap *heap);   // next goal and trigger, from the totals
 // A thread wants `bytes`: starts a cycle when due, pays for one under way. A safepoint.
 void cp_pace_step(compact_thread *thread, size_t bytes);
 

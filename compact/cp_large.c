@@ -128,17 +128,18 @@ static void free_run(compact_heap *heap, const cp_large *large) {
   hs_track_free(start, bytes);
 }
 
-uint64_t cp_large_sweep_stw(compact_heap *heap) {
-  uint64_t freed = 0;
+void cp_large_sweep(compact_heap *heap) {
+  hs_mutex_lock(&heap->lock);
   for (uint32_t i = 0; i < heap->large_count; i++) {
-    cp_large *const large = cp_large_at(heap, i);
+    const cp_large *const large = cp_large_at(heap, i);
     if (!large->handle) continue;
     if (cp_entry_is_marked(heap, cp_entry_index(heap, large->handle))) continue;
-    freed += large->bytes;
     free_run(heap, large);
     give_descriptor_locked(heap, i);
+    hs_mutex_unlock(&heap->lock); // others may wait for memory
+    hs_mutex_lock(&heap->lock);
   }
-  return freed;
+  hs_mutex_unlock(&heap->lock);
 }
 
 uint64_t cp_large_free_bytes(compact_heap *heap) {

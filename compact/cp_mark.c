@@ -270,6 +270,7 @@ void cp_mark_begin(compact_heap *heap) {
     hs_store_relaxed(&cp_region_at(heap, region)->live, (uint64_t)0);
   hs_store_relaxed(&heap->black_bytes, (uint64_t)0);
   hs_store_relaxed(&heap->black_count, (uint64_t)0);
+  heap->marked_turn = heap->turn; // nobody else writes it, and threads read it when they are BLACK
 }
 
 typedef struct shading {
@@ -287,17 +288,20 @@ static void shade_roots(void *context, hs_grey *grey) {
   cp_pin_visit(heap, shade_pin, &(shading){&heap->marking, grey});
 }
 
-// Entries of a word that a BLACK thread may hand out. Zero first: I-cp-11.
-void cp_mark_set_black(compact_heap *heap, compact_entry *word, uint64_t entries) {
-  for (uint64_t bits = entries; bits; bits &= bits - 1) cp_entry_store(word + hs_ctz64(bits), 0);
-  _Atomic(uint64_t) *const marks = begin(heap, NULL).bits;
-  hs_or_acq_rel(&marks[cp_entry_index(heap, word) / CP_WORD_ENTRIES],
-                entries); // pairs: cp_walk_next
+static _Atomic(uint64_t) *marks_of(const compact_thread *thread, const compact_entry *word) {
+  const uint32_t index = cp_entry_index(thread->heap, word);
+  return &thread->mark_bits[index / CP_SLAB_ENTRIES]
+              .words[index % CP_SLAB_ENTRIES / CP_WORD_ENTRIES];
 }
 
-void cp_mark_set_white(compact_heap *heap, const compact_entry *word, uint64_t entries) {
-  _Atomic(uint64_t) *const marks = begin(heap, NULL).bits;
-  hs_and_acq_rel(&marks[cp_entry_index(heap, word) / CP_WORD_ENTRIES], ~entries);
+// Entries of a word that a BLACK thread may hand out. Zero first: I-cp-11.
+void cp_mark_set_black(const compact_thread *thread, compact_entry *word, uint64_t entries) {
+  for (uint64_t bits = entries; bits; bits &= bits - 1) cp_entry_store(word + hs_ctz64(bits), 0);
+  hs_or_acq_rel(marks_of(thread, word), entries); // pairs: cp_walk_next
+}
+
+void cp_mark_set_white(const compact_thread *thread, const compact_entry *word, uint64_t entries) {
+  hs_and_acq_rel(marks_of(thread, word), ~entries);
 }
 
 static void thread_black(void *heap, hs_thread *thread) {
@@ -305,10 +309,11 @@ static void thread_black(void *heap, hs_thread *thread) {
   cp_cache_blacken((compact_thread *)thread);
 }
 
-// In the stop, where caches were flushed.
-static void thread_off(void *heap, hs_thread *thread) {
-  (void)heap, (void)thread;
-  HS_ASSERT(((compact_thread *)thread)->slab == CP_NONE);
+static void thread_off(void *context, hs_thread *base) {
+  compact_heap *const heap = context;
+  hs_mutex_lock(&heap->lock);
+  cp_cache_turn_locked((compact_thread *)base);
+  hs_mutex_unlock(&heap->lock);
 }
 
 const hs_marking_ops cp_marking_ops = {

@@ -28,13 +28,19 @@ void cp_pace_init(compact_heap *heap) {
   set_trigger(heap);
 }
 
+// A thread that gives back what it had taken before the last cycle ended takes the sum below zero.
+static uint64_t since_bytes(const compact_heap *heap) {
+  const int64_t bytes = (int64_t)hs_load_relaxed(&heap->since_bytes);
+  return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 bool cp_pace_is_due(const compact_heap *heap) {
   // Relaxed: a stale value delays or repeats the test, and the collector tests again.
-  return hs_load_relaxed(&heap->since_bytes) >= hs_load_relaxed(&heap->trigger_bytes);
+  return since_bytes(heap) >= hs_load_relaxed(&heap->trigger_bytes);
 }
 
 uint64_t cp_pace_live_bytes(const compact_heap *heap) {
-  return hs_load_relaxed(&heap->marked_bytes) + hs_load_relaxed(&heap->since_bytes);
+  return hs_load_relaxed(&heap->marked_bytes) + since_bytes(heap);
 }
 
 void cp_pace_begin(compact_heap *heap) {
@@ -65,7 +71,7 @@ static double utilisation(const compact_heap *heap) {
   return available > 0 ? hs_min_double((double)cpu_ns / available, 1.0) : 0;
 }
 
-void cp_pace_end_stw(compact_heap *heap) {
+void cp_pace_end(compact_heap *heap) {
   const hs_marking *const marking = &heap->marking;
   const cp_totals *const totals = &heap->totals;
   const uint64_t marked = totals->live_bytes + totals->live_objects * sizeof(compact_entry);
@@ -80,11 +86,11 @@ void cp_pace_end_stw(compact_heap *heap) {
   hs_pacer_memory memory = {.mapped_bytes = compact_footprint(heap), .heap_alloc_bytes = marked};
   if (heap->config.memory_limit_bytes > 0) // looks at every page of large objects
     memory.heap_free_bytes = cp_region_free_bytes(heap) + cp_large_free_bytes(heap);
-  heap->course.taken_bytes = hs_load_relaxed(&heap->since_bytes);
+  heap->course.taken_bytes = since_bytes(heap);
   hs_pacer_end_cycle(&heap->pacer, &cycle);
   hs_pacer_commit(&heap->pacer, marked, true, &memory);
   hs_store_relaxed(&heap->marked_bytes, marked);
-  hs_store_relaxed(&heap->since_bytes, (uint64_t)0);
+  (void)hs_exchange_acq_rel(&heap->since_bytes, (uint64_t)0); // threads add and subtract meanwhile
   set_trigger(heap);
 }
 

@@ -47,7 +47,8 @@ void *compact_pin(compact_thread *thread, heap_ref object, size_t ref_count) {
   hs_mutex_lock(&heap->pin_lock);
   const bool pinned = pin_add_locked(heap, cp_entry_of(object));
   hs_mutex_unlock(&heap->pin_lock);
-  return pinned ? compact_write(thread, object, ref_count) : NULL;
+  return pinned ? compact_write(thread, object, ref_count)
+                : NULL; // in this order: Note [relocation]
 }
 
 static void remove_slot_locked(compact_heap *heap, size_t hole) {

@@ -12,6 +12,8 @@
 static const uint32_t MIN_ROOM_BYTES = 32 << 10;
 // Address space is made accessible in steps of this size, and in single regions when that fails.
 static const size_t COMMIT_BYTES = 4 << 20;
+// Looked at in one hold of the lock: some microseconds.
+static const uint32_t LOCKED_REGIONS = 256;
 // Stress mode cycles through at least this many regions before it reuses an address.
 static const uint32_t STRESS_WINDOW = 64;
 
@@ -59,6 +61,7 @@ static uint32_t open_locked(compact_heap *heap, uint32_t region) {
       hs_os_commit(cp_region_start(heap, region), CP_REGION_BYTES) != 0)
     return CP_NONE;
   r->state = CP_REGION_OPEN;
+  r->turn = (uint8_t)heap->turn;
   if (region >= heap->region_frontier) heap->region_frontier = region + 1;
   cp_peak_note(heap);
   return region;
@@ -99,7 +102,7 @@ void cp_region_give_locked(compact_heap *heap, uint32_t region) {
   if (region < heap->region_cursor) heap->region_cursor = region;
 }
 
-void cp_region_free_stw(compact_heap *heap, uint32_t region) {
+void cp_region_free_locked(compact_heap *heap, uint32_t region) {
   cp_region *const r = cp_region_at(heap, region);
   char *const start = cp_region_start(heap, region);
   r->state = CP_REGION_FREE;
@@ -114,12 +117,17 @@ void cp_region_free_stw(compact_heap *heap, uint32_t region) {
   hs_track_free(start, CP_REGION_BYTES);
 }
 
-void cp_region_free_dead_stw(compact_heap *heap) {
-  heap->region_cursor = 1;
+void cp_region_free_dead(compact_heap *heap) {
+  hs_mutex_lock(&heap->lock);
   for (uint32_t region = 1; region < heap->region_frontier; region++) {
     const cp_region *const r = cp_region_at(heap, region);
-    if (r->state == CP_REGION_CLOSED && r->live_count == 0) cp_region_free_stw(heap, region);
+    if (r->state == CP_REGION_CLOSED && r->live_count == 0 && r->turn != (uint8_t)heap->turn)
+      cp_region_free_locked(heap, region);
+    if (region % LOCKED_REGIONS != 0) continue;
+    hs_mutex_unlock(&heap->lock);
+    hs_mutex_lock(&heap->lock);
   }
+  hs_mutex_unlock(&heap->lock);
 }
 
 // Give back [keep, resident) of a region; keep is in whole pages.

@@ -66,6 +66,8 @@ static void set_history(const compact_heap *heap, heap_stats *out) {
   heap_stats_set(out, HEAP_STAT_gc_cpu_ns, totals->gc_cpu_ns);
   heap_stats_set(out, HEAP_STAT_marked_bytes, totals->live_bytes);
   heap_stats_set(out, HEAP_STAT_moved_bytes, totals->moved_bytes);
+  heap_stats_set(out, HEAP_STAT_aborted_moves_count, totals->aborted_moves);
+  heap_stats_set(out, HEAP_STAT_fallback_stops_count, totals->fallback_stops);
   heap_stats_set(out, HEAP_STAT_renamed_count, totals->renamed_count);
   heap_stats_set(out, HEAP_STAT_scavenged_bytes, totals->scavenged_bytes);
 }

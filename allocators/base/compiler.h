@@ -12,6 +12,7 @@
 #define HS_NORETURN _Noreturn
 #define HS_NODISCARD __attribute__((warn_unused_result))
 #define HS_PRINTF(format_index, first_arg) __attribute__((format(printf, format_index, first_arg)))
+#define HS_NO_RACE_CHECK __attribute__((no_sanitize("thread"))) // say why it may race
 #define HS_UNUSED __attribute__((unused))
 #define HS_PREFETCH(p) __builtin_prefetch((p))
 #define HS_PREFETCH_WRITE(p) __builtin_prefetch((p), 1)

@@ -207,7 +207,7 @@ static void test_fields_are_where_their_names_say(void **state) {
   assert_int_equal(config.gogc_percent, -1);
   assert_int_equal(hs_config_set(&config, "limit", "64M", error, sizeof error), HS_CONFIG_OK);
   assert_int_equal(config.limit_bytes, 64 << 20);
-  assert_int_equal(hs_config_set(&config, "compaction", "0", error, sizeof error), HS_CONFIG_OK);
+  assert_int_equal(hs_config_set(&config, "compaction", "off", error, sizeof error), HS_CONFIG_OK);
   assert_int_equal(config.compaction, 0);
   assert_int_equal(config.renaming, 1);
 }
