@@ -83,7 +83,8 @@ HEAP_CHECK(store, void (*)(heap_thread *, heap_ref, size_t, heap_ref));
 
 // Address of the raw bytes of an object that was allocated with ref_count slots, for reading, or for
 // reading and writing. R1. In a concurrent moving heap a pointer from heap_read also dies at the
-// thread's next acquire operation; one from heap_write lives until its next safepoint.
+// thread's next acquire operation, and when it gets one for writing to the same object (heap_write,
+// heap_pin); one from heap_write lives until its next safepoint.
 #define heap_read HEAP_BIND(read)
 HEAP_CHECK(read, const void *(*)(heap_thread *, heap_ref, size_t));
 #define heap_write HEAP_BIND(write)
@@ -141,7 +142,7 @@ HEAP_CHECK(collect, void (*)(heap_thread *, heap_collect_kind));
 
 // The object does not move between pin and the matching unpin (pins nest) and is kept alive; returns
 // the address of its first raw byte for an object of ref_count slots, or NULL when the pin table is
-// full. Not safepoints.
+// full. Not safepoints. R2 holds for the reference of a pinned object too: keep it in a root or a slot.
 #define heap_pin HEAP_BIND(pin)
 HEAP_CHECK(pin, void *(*)(heap_thread *, heap_ref, size_t));
 #define heap_unpin HEAP_BIND(unpin)

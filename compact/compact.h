@@ -10,7 +10,7 @@
 //   bits 32-43  size in granules, at most 4095 (32,760 bytes), at least 1
 //   bits 44-55  reference slots, at most 4095: never more than the size, so it always fits
 //   bit  56     LARGE: bits 32-55 are the index of a descriptor, which holds size and slots
-//   bit  57     FORWARDED: bits 0-31 are the index of the entry that replaced this one (renaming)
+//   bit  62     FORWARDED: bits 32-61 are the index of the entry that replaces this one (renaming)
 //   bit  63     MOVING: the sign of the word tells a writer that the object is being copied
 //   Objects have no header: one of 16 bytes costs 16 + 8.
 //   Readers load the low half only; writers and markers the word. An entry is written by the thread that
@@ -114,8 +114,8 @@ HEAP_INLINE void compact_blocking_begin(compact_thread *thread);
 HEAP_INLINE void compact_blocking_end(compact_thread *thread);
 void compact_collect(compact_thread *thread, heap_collect_kind kind);
 
-// Pins are counted per object and belong to the heap: any thread may unpin. While an object is
-// pinned its reference stays valid too: a pinned handle is not renamed (I-cp-9).
+// Pins are counted per object and belong to the heap: any thread may unpin, with a reference that it has from
+// a root or a slot (R2): a pinned object's handle may be renamed like any other.
 void *compact_pin(compact_thread *thread, heap_ref object, size_t ref_count);
 void compact_unpin(compact_thread *thread, heap_ref object);
 

@@ -29,6 +29,14 @@ static inline char *compact_address_to_write(const compact_thread *thread, heap_
   return thread->objects + ((size_t)(uint32_t)word << COMPACT_GRANULE_SHIFT);
 }
 
+// While handles are renamed an object may have two names: the one to write, to pin and to compare.
+// Note [twins] in cp_twin.c.
+HS_COLD heap_ref compact_name_slow(const compact_thread *thread, heap_ref ref);
+
+static inline heap_ref compact_name(const compact_thread *thread, heap_ref ref) {
+  return HS_UNLIKELY(thread->base.barrier != HS_BARRIER_OFF) ? compact_name_slow(thread, ref) : ref;
+}
+
 static inline bool compact_slot_is_valid(heap_ref object, size_t slot) {
   const uint64_t word = hs_load_relaxed(&((const compact_entry *)object.bits)->word);
   return (word >> COMPACT_REFS_SHIFT & COMPACT_FIELD_MAX) > slot || word >> 56 != 0; // large: later
@@ -65,11 +73,21 @@ HEAP_INLINE heap_ref compact_load(compact_thread *thread, heap_ref object, size_
   return (heap_ref){hs_load_relaxed(compact_slots(compact_address(thread, object)) + slot)};
 }
 
+// The thread's barrier is on: store the current name, and shade.
+HS_COLD void compact_store_slow(compact_thread *thread, _Atomic(uintptr_t) *slot, heap_ref value);
+
+static inline void compact_store_at(compact_thread *thread, _Atomic(uintptr_t) *slot,
+                                    heap_ref value) {
+  if (HS_UNLIKELY(thread->base.barrier != HS_BARRIER_OFF))
+    compact_store_slow(thread, slot, value);
+  else
+    hs_store_release(slot, value.bits); // pairs: the marker's load of the slot
+}
+
 HEAP_INLINE void compact_store(compact_thread *thread, heap_ref object, size_t slot,
                                heap_ref value) {
   HS_ASSERT(compact_slot_is_valid(object, slot));
-  hs_barrier_store(&thread->base, compact_slots(compact_address_to_write(thread, object)) + slot,
-                   value.bits);
+  compact_store_at(thread, compact_slots(compact_address_to_write(thread, object)) + slot, value);
 }
 
 HEAP_INLINE const void *compact_read(compact_thread *thread, heap_ref object, size_t ref_count) {
@@ -81,8 +99,8 @@ HEAP_INLINE void *compact_write(compact_thread *thread, heap_ref object, size_t 
 }
 
 HEAP_INLINE bool compact_same(compact_thread *thread, heap_ref a, heap_ref b) {
-  (void)thread;
-  return a.bits == b.bits; // renaming rewrites every reference before a mutator runs again
+  return a.bits == b.bits || (HS_UNLIKELY(thread->base.barrier != HS_BARRIER_OFF) &&
+                              compact_name(thread, a).bits == compact_name(thread, b).bits);
 }
 
 HEAP_INLINE void compact_frame_push(compact_thread *thread, heap_frame *frame, heap_ref *slots,
@@ -104,7 +122,7 @@ HEAP_INLINE heap_ref compact_root_load(compact_thread *thread, const heap_ref *s
   return (heap_ref){hs_load_relaxed((const _Atomic(uintptr_t) *)&slot->bits)};
 }
 HEAP_INLINE void compact_root_store(compact_thread *thread, heap_ref *slot, heap_ref value) {
-  hs_barrier_store(&thread->base, (_Atomic(uintptr_t) *)&slot->bits, value.bits);
+  compact_store_at(thread, (_Atomic(uintptr_t) *)&slot->bits, value);
 }
 
 HEAP_INLINE void compact_poll(compact_thread *thread) { hs_poll(&thread->base); }

@@ -7,7 +7,7 @@
 //            their barriers go off; regions without live objects are free. Note [turning] in cp_handle.c
 //   pace     the next goal and trigger
 //   compact  empty the sources into dense regions
-//   rename   move the handles of sparse slabs into dense ones
+//   rename   move the handles of sparse slabs into dense ones; beside the program it is part of marking
 //   release  give free pages back, all of them or those above what the next cycle needs
 // gc=concurrent: the collector thread runs automatic cycles, and all of that happens beside the program:
 // threads answer handshakes. compaction= says how objects are moved: beside it too, in short stops, in one.
@@ -180,17 +180,13 @@ static void end_cycle(compact_heap *heap) {
 static void finish_beside(compact_heap *heap, cp_effort effort) {
   cp_back_map map = {0};
   if (heap->config.compaction) cp_back_map_make(heap, &map, effort);
+  cp_twin_replace_shared(heap);
   turn(heap);
+  heap->totals.renamed_count += cp_twin_end(heap);
   cp_peak_note(heap);
   cp_pace_end(heap);
   end_cycle(heap);
   compact(heap, &map, effort);
-  if (heap->config.renaming && cp_rename_is_due(heap, heap->totals.live_objects, effort)) {
-    hs_world_stop(&heap->world, heap->course.self);
-    cp_cache_release_all_stw(heap);
-    rename_handles(heap, effort);
-    hs_world_start(&heap->world);
-  }
   release(heap);
   if (!heap->config.verify && !cp_is_stress(heap)) return;
   hs_world_stop(&heap->world, heap->course.self);
@@ -244,6 +240,7 @@ static void collect(compact_heap *heap) {
   course->begin_ns = hs_os_now_ns();
   course->begin_cpu_ns = hs_os_thread_cpu_ns();
   cp_mark_begin(heap);
+  if (beside && heap->config.renaming) cp_twin_begin(heap, effort);
   if (!concurrent) hs_world_stop(&heap->world, course->self);
   mark(heap);
   if (beside) {

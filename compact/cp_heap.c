@@ -193,7 +193,7 @@ heap_status compact_weak_create(compact_thread *thread, heap_ref target, compact
   if (!weak) weak = hs_meta_alloc(&heap->meta, sizeof *weak, _Alignof(compact_weak));
   if (!weak) return HEAP_NO_MEMORY;
   // No safepoint between the caller's load of the target and this, so the target is current.
-  hs_weak_link(&heap->world, &weak->base, target);
+  hs_weak_link(&heap->world, &weak->base, compact_name(thread, target));
   *out = weak;
   return HEAP_OK;
 }

@@ -38,8 +38,9 @@ _Static_assert(CP_SLAB_BYTES == CP_PAGE_BYTES, "a slab is a page");
 // ---- entries: see Note [entry] in compact.h -----------------------------------------------------
 
 #define CP_ENTRY_LARGE (1ull << 56)
-#define CP_ENTRY_FORWARDED (1ull << 57)
-#define CP_DESCRIPTOR_MASK 0xffffffu // bits 32-55 of a LARGE entry
+#define CP_ENTRY_FORWARDED (1ull << 62)
+#define CP_FORWARDED_MASK 0x3fffffffu // bits 32-61 of a FORWARDED entry
+#define CP_DESCRIPTOR_MASK 0xffffffu  // bits 32-55 of a LARGE entry
 
 static inline uint64_t cp_entry_load(const compact_entry *entry) {
   return hs_load_relaxed(&entry->word); // ordered by how the reference came to be known, or a stop
@@ -55,6 +56,13 @@ static inline uint32_t cp_entry_bytes(uint64_t word) {
 }
 static inline uint32_t cp_entry_refs(uint64_t word) {
   return (uint32_t)(word >> COMPACT_REFS_SHIFT & COMPACT_FIELD_MAX);
+}
+// The same entry, FORWARDED to the entry of that index.
+static inline uint64_t cp_entry_forward(uint64_t word, uint32_t index) {
+  return (uint32_t)word | (uint64_t)index << COMPACT_SIZE_SHIFT | CP_ENTRY_FORWARDED;
+}
+static inline uint32_t cp_entry_forwarded(uint64_t word) {
+  return (uint32_t)(word >> COMPACT_SIZE_SHIFT) & CP_FORWARDED_MASK;
 }
 // The same entry, with the object at that place.
 static inline uint64_t cp_entry_place(uint64_t word, size_t offset) {
@@ -91,6 +99,8 @@ typedef struct cp_slab {
   uint16_t used; // [owner] of the slab, else [lock heap]
   uint8_t flags; // [lock heap]
   uint8_t turn;  // [lock heap] of the heap, modulo 256, when `used` was counted
+  uint8_t
+      role; // [collector] in a renaming beside the program; stays the same while objects are marked
 } cp_slab;
 enum {
   CP_SLAB_OWNED = 1,    // a thread takes words from it
@@ -173,6 +183,14 @@ typedef struct cp_totals {
   uint64_t aborted_moves, fallback_stops; // compaction=concurrent
 } cp_totals;
 
+// Renaming beside the program. Note [twins]
+typedef struct cp_twins {
+  bool on;             // [collector] read while barriers are on
+  hs_mutex lock;       // innermost: twins are made one by one
+  uint32_t slab, word; // [lock twins.lock] no free entry of a target before
+  uint64_t made;       // [lock twins.lock]
+} cp_twins;
+
 // The course of one cycle. Times as hs_os_now_ns.
 typedef struct cp_course {
   hs_thread *self; // NULL: the collector thread
@@ -231,7 +249,9 @@ struct compact_heap {
   size_t high_committed;         // [lock] bytes from the top
   _Atomic(uint64_t) large_bytes; // [atomic] pages in use, in bytes
 
-  hs_mutex pin_lock;  // innermost
+  cp_twins twins;
+
+  hs_mutex pin_lock;  // innermost, but for twins.lock
   cp_pin *pins;       // [lock pin_lock] CP_PIN_SLOTS, mapped at the first pin
   uint32_t pin_count; // [lock pin_lock]
 
@@ -452,6 +472,17 @@ void cp_relocate_give_up(compact_heap *heap,
 bool cp_rename_is_due(const compact_heap *heap, uint64_t live_entries, cp_effort effort);
 uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort); // handles
 
+// ---- cp_twin.c: renaming while objects are marked ------------------------------------------------
+
+void cp_twin_begin(compact_heap *heap, cp_effort effort); // chooses slabs; barriers are off
+// The current name of an object, made if need be; or without making one. While barriers are on.
+compact_entry *cp_twin_of(compact_heap *heap, compact_entry *entry);
+compact_entry *cp_twin_if_any(const compact_heap *heap, compact_entry *entry);
+void cp_twin_replace_shared(
+    compact_heap *heap); // in global roots and weak cells, marking is complete
+void cp_twin_replace_frames(compact_heap *heap, hs_thread *thread); // by the thread, or for it
+uint64_t cp_twin_end(compact_heap *heap); // barriers are off; handles renamed
+
 // ---- cp_cycle.c ---------------------------------------------------------------------------------
 
 typedef enum cp_reason { CP_REASON_DUE, CP_REASON_FORCED, CP_REASON_NO_MEMORY } cp_reason;
@@ -485,6 +516,7 @@ void cp_release(compact_heap *heap, heap_collect_kind kind);
 
 typedef void (*cp_pin_fn)(void *context, compact_entry *entry);
 void cp_pin_visit(compact_heap *heap, cp_pin_fn visit, void *context); // under pin_lock
+void cp_pin_rename(compact_heap *heap); // every pin by its current name
 bool cp_pin_is_pinned_stw(const compact_heap *heap, const compact_entry *entry);
 
 // ---- cp_stats.c, cp_verify.c --------------------------------------------------------------------

@@ -46,11 +46,14 @@ typedef struct marker {
   fifo entries, objects; // addresses of entries; grey words
   hs_marked done;
   uint64_t refs; // looked at in this slice
+  bool renames;  // Note [twins]
 } marker;
 
 static marker begin(compact_heap *heap, hs_grey *grey) {
-  return (marker){
-      .heap = heap, .grey = grey, .bits = (_Atomic(uint64_t) *)(void *)heap->mark_bits.base};
+  return (marker){.heap = heap,
+                  .grey = grey,
+                  .bits = (_Atomic(uint64_t) *)(void *)heap->mark_bits.base,
+                  .renames = heap->twins.on};
 }
 
 // Puts a word in and takes the oldest out; 0 while the buffer fills.
@@ -100,23 +103,40 @@ static inline void mark_ref(marker *m, uintptr_t ref) {
   if (ready) queue_object(m, ready);
 }
 
-static inline void mark_slots(marker *m, const heap_ref *slots, size_t count) {
-  for (size_t i = 0; i < count; i++) // pairs: hs_barrier_store
-    mark_ref(m, hs_load_acquire((const _Atomic(uintptr_t) *)&slots[i].bits));
+// The current name of what the slot holds goes into the slot, unless the program has stored another meanwhile,
+// which is a current name as well (I-cp-17).
+static uintptr_t rename_slot(marker *m, heap_ref *slot, uintptr_t ref) {
+  if (ref == 0) return ref;
+  const uintptr_t name = (uintptr_t)cp_twin_of(m->heap, cp_entry_of((heap_ref){ref}));
+  uintptr_t expected = ref;
+  if (name != ref)
+    (void)hs_cas_acq_rel((_Atomic(uintptr_t) *)&slot->bits, &expected, name); // pairs: compact_load
+  return name;
+}
+
+static inline void mark_slots(marker *m, heap_ref *slots, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uintptr_t ref =
+        hs_load_acquire((const _Atomic(uintptr_t) *)&slots[i].bits); // pairs: compact_store
+    if (HS_UNLIKELY(m->renames)) ref = rename_slot(m, &slots[i], ref);
+    mark_ref(m, ref);
+  }
   m->refs += count;
 }
 
 static void mark_only(void *context, heap_ref ref) {
   marker m = begin(context, NULL);
-  if (!mark_try(&m, cp_entry_index(m.heap, cp_entry_of(ref)))) return;
-  (void)count_object(&m, cp_entry_of(ref));
+  compact_entry *entry = cp_entry_of(ref);
+  if (m.renames) entry = cp_twin_of(m.heap, entry);
+  if (!mark_try(&m, cp_entry_index(m.heap, entry))) return;
+  (void)count_object(&m, entry);
   hs_add_relaxed(&m.heap->marking.objects_count, m.done.objects_count);
   hs_add_relaxed(&m.heap->marking.bytes, m.done.bytes);
 }
 
 static bool is_marked(void *context, heap_ref ref) {
   const compact_heap *const heap = context;
-  return cp_entry_is_marked(heap, cp_entry_index(heap, cp_entry_of(ref)));
+  return cp_entry_is_marked(heap, cp_entry_index(heap, cp_twin_if_any(heap, cp_entry_of(ref))));
 }
 
 // ---- one object ---------------------------------------------------------------------------------
@@ -138,7 +158,7 @@ static inline void scan(marker *m, uintptr_t grey) {
   compact_entry *const entry = entry_of_grey(m, grey);
   const uint64_t word = cp_entry_load(entry);
   size_t count;
-  const heap_ref *const slots = cp_object_slots(m->heap, word, &count);
+  heap_ref *const slots = cp_object_slots(m->heap, word, &count);
   if (HS_LIKELY(count <= PIECE_REFS)) {
     mark_slots(m, slots, count);
     m->done.scanned_bytes += cp_entry_bytes(word);
@@ -182,7 +202,9 @@ static bool flush_objects(marker *m, bool scans) {
 static inline void step(marker *m, uintptr_t grey) {
   if (HS_UNLIKELY(grey & HS_GREY_REF)) {
     m->refs++;
-    mark_ref(m, grey & ~(uintptr_t)HS_GREY_TAGS);
+    uintptr_t ref = grey & ~(uintptr_t)HS_GREY_TAGS;
+    if (HS_UNLIKELY(m->renames)) ref = (uintptr_t)cp_twin_of(m->heap, (compact_entry *)ref);
+    mark_ref(m, ref);
     return;
   }
   HS_PREFETCH(m->heap->objects + cp_entry_offset(cp_entry_load(entry_of_grey(m, grey))) +
@@ -213,8 +235,7 @@ static void rescan_marked(marker *m) {
   for (cp_walk walk = cp_walk_bits(&m->heap->mark_bits, 0, m->heap->slab_frontier);
        cp_walk_next(&walk, &index);) {
     size_t count; // not through the queue, which may have no room for even one word
-    const heap_ref *const slots =
-        cp_object_slots(m->heap, cp_entry_load(m->heap->table + index), &count);
+    heap_ref *const slots = cp_object_slots(m->heap, cp_entry_load(m->heap->table + index), &count);
     mark_slots(m, slots, count);
     (void)flush_entries(m);
     const hs_marked more = drain(m->heap, m->grey, UINT64_MAX);
@@ -285,6 +306,7 @@ static void shade_pin(void *context, compact_entry *entry) {
 
 static void shade_roots(void *context, hs_grey *grey) {
   compact_heap *const heap = context;
+  if (heap->twins.on) cp_pin_rename(heap);
   cp_pin_visit(heap, shade_pin, &(shading){&heap->marking, grey});
 }
 
@@ -311,6 +333,7 @@ static void thread_black(void *heap, hs_thread *thread) {
 
 static void thread_off(void *context, hs_thread *base) {
   compact_heap *const heap = context;
+  cp_twin_replace_frames(heap, base);
   hs_mutex_lock(&heap->lock);
   cp_cache_turn_locked((compact_thread *)base);
   hs_mutex_unlock(&heap->lock);

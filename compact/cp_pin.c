@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Pins: a hash table from entry to count under a lock of its own, so that pins nest, any thread may
-// unpin, and pinning is not a safepoint. A pinned object is a root; its region is not evacuated and
-// its handle not renamed (I-cp-9). Open addressing with linear probing; a removal moves the entries
+// unpin, and pinning is not a safepoint. A pinned object is a root and does not move (I-cp-9). Open addressing with linear probing; a removal moves the entries
 // behind it back (Knuth 6.4, algorithm R), so there are no tombstones.
 #include "compact/cp_internal.h"
 
@@ -44,6 +43,7 @@ void *compact_pin(compact_thread *thread, heap_ref object, size_t ref_count) {
   compact_heap *const heap = thread->heap;
   HS_REQUIRE(!heap_is_null(object), "the null reference was pinned"); // would pass for a free slot
   if (thread->base.barrier != HS_BARRIER_OFF) hs_shade(&thread->base, object.bits); // a root comes
+  object = compact_name(thread, object);
   hs_mutex_lock(&heap->pin_lock);
   const bool pinned = pin_add_locked(heap, cp_entry_of(object));
   hs_mutex_unlock(&heap->pin_lock);
@@ -68,15 +68,38 @@ static void remove_slot_locked(compact_heap *heap, size_t hole) {
 
 void compact_unpin(compact_thread *thread, heap_ref object) {
   compact_heap *const heap = thread->heap;
-  compact_entry *const entry = cp_entry_of(object);
   if (thread->base.barrier != HS_BARRIER_OFF) hs_shade(&thread->base, object.bits); // a root goes
+  compact_entry *entry = cp_entry_of(compact_name(thread, object));
   hs_mutex_lock(&heap->pin_lock);
-  const size_t slot = heap->pins ? find_slot(heap->pins, entry) : 0;
+  size_t slot = heap->pins ? find_slot(heap->pins, entry) : 0;
+  if (heap->pins && !heap->pins[slot].entry) { // pinned before barriers were on, not renamed yet
+    entry = cp_entry_of(object);
+    slot = find_slot(heap->pins, entry);
+  }
   HS_REQUIRE(heap->pins && heap->pins[slot].entry == entry && entry,
              "an object was unpinned that is not pinned");
   if (--heap->pins[slot].count == 0) {
     heap->pin_count--;
     remove_slot_locked(heap, slot);
+  }
+  hs_mutex_unlock(&heap->pin_lock);
+}
+
+// A pin may have been set by a thread whose barrier was not on yet, on an entry that is being renamed.
+void cp_pin_rename(compact_heap *heap) {
+  hs_mutex_lock(&heap->pin_lock);
+  for (size_t slot = 0; heap->pin_count > 0 && slot < CP_PIN_SLOTS; slot++) {
+    const cp_pin pin = heap->pins[slot];
+    if (!pin.entry) continue;
+    compact_entry *const name = cp_twin_of(heap, pin.entry);
+    if (name == pin.entry) continue;
+    heap->pin_count--;
+    remove_slot_locked(heap, slot);
+    cp_pin *const renamed = &heap->pins[find_slot(heap->pins, name)];
+    if (!renamed->entry) heap->pin_count++;
+    renamed->entry = name;
+    renamed->count += pin.count;
+    slot = (size_t)-1; // others have moved: from the start, which is rare
   }
   hs_mutex_unlock(&heap->pin_lock);
 }

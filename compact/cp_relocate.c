@@ -22,7 +22,7 @@
 //   Fresh reads: a thread that learned of a write by synchronisation loads the location after it, and the
 //   writer had seen that location or had aborted the move. A pointer for reading may be of the old copy, which
 //   is intact until its thread answers the second handshake; hence the rule that it dies at the thread's next
-//   acquire operation.
+//   acquire operation, and when the thread gets a pointer for writing, which may be to the new one.
 //   Pins: a pin is put into the table, then its thread acts as a writer. If it did so before its answer to
 //   the first handshake the collector finds it in the table; if later, it has seen the tag.
 //   A thread in a blocking region holds no pointer that is not pinned, and is answered for.

@@ -5,7 +5,7 @@
 // in the old entry; then one pass over all slots and roots replaces what still names an old entry.
 // No object moves and no memory is needed. In stress mode the range is a fresh one each time, so that
 // every handle changes.
-// I-cp-9: a pinned handle is not renamed, so the reference a program pinned stays good for unpinning.
+// I-cp-9: a pinned object is not moved. Here its handle keeps its name too, which nobody may rely on.
 #include "compact/cp_internal.h"
 
 // Stress mode cycles through this many slabs before it reuses one.
@@ -66,7 +66,7 @@ static void rename_entry(renaming *r, compact_entry *entry) {
   compact_entry *const twin = range_take(r);
   cp_entry_store(twin, word);
   if (word & CP_ENTRY_LARGE) cp_large_at(heap, cp_entry_descriptor(word))->handle = twin;
-  cp_entry_store(entry, cp_entry_index(heap, twin) | CP_ENTRY_FORWARDED);
+  cp_entry_store(entry, cp_entry_forward(word, cp_entry_index(heap, twin)));
   const uint32_t index = cp_entry_index(heap, entry);
   _Atomic(uint64_t) *const bits =
       &cp_alloc_at(heap, index / CP_SLAB_ENTRIES)->words[index % CP_SLAB_ENTRIES / CP_WORD_ENTRIES];
@@ -88,7 +88,7 @@ static inline heap_ref new_name(const renaming *r, heap_ref ref) {
   if (ref.bits - r->range < r->range_bytes || heap_is_null(ref)) return ref;
   const uint64_t word = cp_entry_load(cp_entry_of(ref));
   if (!(word & CP_ENTRY_FORWARDED)) return ref; // pinned
-  return cp_ref_of(r->heap->table + (uint32_t)word);
+  return cp_ref_of(r->heap->table + cp_entry_forwarded(word));
 }
 
 static void replace_slots(void *context, heap_ref *slots, size_t count) {

@@ -56,6 +56,55 @@ static void count_slots(void *context, heap_ref *slots, size_t count) {
   *(uint64_t *)context += count;
 }
 
+enum { REPLACE_SLICE = 256 }; // slots or cells per hold of the lock: some microseconds
+
+// False: there are no more ranges.
+static bool replace_root_slice(hs_world *world, hs_replace_fn replace, void *context) {
+  hs_mutex_lock(&world->lock);
+  for (unsigned left = REPLACE_SLICE; world->root_cursor && left > 0; left--) {
+    const heap_root *const root = world->root_cursor;
+    if (world->root_cursor_slot == root->count) {
+      world->root_cursor = root->next;
+      world->root_cursor_slot = 0;
+      continue;
+    }
+    heap_ref *const slot = &root->slots[world->root_cursor_slot++];
+    uintptr_t bits = hs_load_acquire((_Atomic(uintptr_t) *)&slot->bits);
+    if (bits == 0) continue;
+    const heap_ref now = replace(context, (heap_ref){bits});
+    if (now.bits != bits) // else the program has stored something
+      (void)hs_cas_acq_rel((_Atomic(uintptr_t) *)&slot->bits, &bits, now.bits);
+  }
+  const bool more = world->root_cursor != NULL;
+  hs_mutex_unlock(&world->lock);
+  return more;
+}
+
+static bool replace_weak_slice(hs_world *world, hs_replace_fn replace, void *context) {
+  hs_mutex_lock(&world->lock);
+  for (unsigned left = REPLACE_SLICE; world->weak_cursor && left > 0; left--) {
+    hs_weak *const weak = world->weak_cursor;
+    const heap_ref target = {hs_load_relaxed(&weak->target)}; // cells are read under the lock now
+    if (!heap_is_null(target)) hs_store_relaxed(&weak->target, replace(context, target).bits);
+    world->weak_cursor = weak->next;
+  }
+  const bool more = world->weak_cursor != NULL;
+  hs_mutex_unlock(&world->lock);
+  return more;
+}
+
+void hs_roots_replace(hs_world *world, hs_replace_fn replace, void *context) {
+  hs_mutex_lock(&world->lock);
+  world->root_cursor = world->roots;
+  world->root_cursor_slot = 0;
+  world->weak_cursor = world->weaks;
+  hs_mutex_unlock(&world->lock);
+  while (replace_root_slice(world, replace, context)) {
+  }
+  while (replace_weak_slice(world, replace, context)) {
+  }
+}
+
 uint64_t hs_roots_slot_count_stw(hs_world *world) {
   uint64_t total = 0;
   hs_roots_visit_all_stw(world, count_slots, &total);

