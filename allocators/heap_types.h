@@ -106,7 +106,8 @@ typedef void (*heap_map_fn)(void *context, const heap_map_page *page);
     "nonmoving heap: allocate from the fullest span of a class first")                             \
   X(subpage_release, "subpage_release", 0, 0, 1, "",                                               \
     "nonmoving heap: return unused OS pages inside spans in a forced release")                     \
-  X(trace, "trace", 0, 0, 7, "gc,scav,pacer", "lines on standard error, in Go's formats")          \
+  X(trace, "trace", 0, 0, 15, "gc,scav,pacer,compact",                                             \
+    "lines on standard error, the first three in Go's formats")                                    \
   X(stress, "stress", 0, 0, 1, "", "collect, move and verify at every safepoint that allocates")   \
   X(verify, "verify", 0, 0, 1, "", "verify the whole heap after each collection")                  \
   X(stock, "stock", 0, 0, 1, "", "foreign allocators: keep the library's own default settings")    \
@@ -114,6 +115,10 @@ typedef void (*heap_map_fn)(void *context, const heap_map_page *page);
     "compacting heap: move objects never, in one stop, in short stops, beside the program")        \
   X(pause_budget_us, "pause_budget_us", 100, 1, 1000000, "",                                       \
     "compacting heap: longest short stop for moving objects, microseconds")                        \
+  X(compaction_cpu_percent, "compaction_cpu", 5, 0, 100, "",                                       \
+    "compacting heap: percent of all cores' time for moving objects while memory is ample")        \
+  X(idle_ms, "idle_ms", 500, 0, 1000000, "",                                                       \
+    "compacting heap: compact when nothing was allocated for 1 to 2 times as long; 0 is never")    \
   X(renaming, "renaming", 1, 0, 1, "", "compacting heap: rename handles in a full collection")
 
 enum { HEAP_GC_STW = 0, HEAP_GC_CONCURRENT = 1 }; // heap_config.gc
@@ -123,7 +128,12 @@ enum { // heap_config.compaction; the last two act like STW where gc=stw
   HEAP_COMPACTION_INCREMENTAL = 2,
   HEAP_COMPACTION_CONCURRENT = 3,
 };
-enum { HEAP_TRACE_GC = 1 << 0, HEAP_TRACE_SCAV = 1 << 1, HEAP_TRACE_PACER = 1 << 2 }; // .trace
+enum {
+  HEAP_TRACE_GC = 1 << 0,
+  HEAP_TRACE_SCAV = 1 << 1,
+  HEAP_TRACE_PACER = 1 << 2,
+  HEAP_TRACE_COMPACT = 1 << 3
+}; // .trace
 
 typedef struct heap_config {
 #define HEAP_CONFIG_FIELD(field, name, fallback, low, high, words, help) int64_t field;

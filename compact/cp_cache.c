@@ -259,6 +259,8 @@ heap_ref compact_alloc_slow(compact_thread *thread, size_t ref_count, size_t byt
     own = cp_cycle_run(heap, thread, HEAP_COLLECT_RELEASE, CP_REASON_NO_MEMORY);
     ref = allocate_try(thread, ref_count, bytes);
   }
+  cp_idle_notice(
+      heap); // after since_bytes was added to, or the collector might go to rest unnoticed
   // In stress mode every allocation comes here: nothing is kept for the fast path.
   if (cp_is_stress(heap)) cp_cache_release(thread, false);
   return ref;

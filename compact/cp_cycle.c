@@ -4,7 +4,7 @@
 //   mark     everything reachable (runtime/marking.h)
 //   map      choose the regions to empty and find their objects
 //   turn     dead runs are freed, mark bits become allocation bits, threads give back what they hold and
-//            their barriers go off; regions without live objects are free. Note [turning] in cp_handle.c
+//            their barriers go off; regions without live objects are free. Note [bitmap turn] in cp_handle.c
 //   pace     the next goal and trigger
 //   compact  empty the sources into dense regions
 //   rename   move the handles of sparse slabs into dense ones; beside the program it is part of marking
@@ -36,6 +36,7 @@ static void phase_end(phase_clock *clock, hs_event_kind kind, uint64_t value) {
 
 static cp_effort effort_of(const compact_heap *heap, heap_collect_kind kind) {
   if (cp_is_stress(heap)) return CP_EFFORT_EVERYTHING;
+  if (heap->course.idle) return CP_EFFORT_FULL;
   return kind == HEAP_COLLECT_MINOR ? CP_EFFORT_AUTOMATIC : CP_EFFORT_FULL;
 }
 
@@ -100,7 +101,7 @@ static void rename_handles(compact_heap *heap, cp_effort effort) {
 static void release(compact_heap *heap) {
   phase_clock clock = {heap, hs_os_now_ns()};
   const uint64_t before = heap->totals.scavenged_bytes;
-  cp_release(heap, heap->course.kind);
+  cp_release(heap);
   if (heap->totals.scavenged_bytes > before)
     phase_end(&clock, HS_EVENT_SCAVENGE, heap->totals.scavenged_bytes - before);
 }
@@ -133,9 +134,17 @@ static void evacuate_in_turns(compact_heap *heap, cp_back_map *map, cp_effort ef
 // What writers would not let go is moved in one stop, as far as its budget goes; the rest stays where it is
 // until the next cycle.
 static void relocate(compact_heap *heap, cp_back_map *map, cp_effort effort) {
+  enum { MEASURED_BYTES = 1 << 20 }; // less says little about the speed
   phase_clock clock = {heap, hs_os_now_ns()};
   cp_moves moves = {0};
+  const uint64_t begin_ns = hs_os_thread_cpu_ns();
   const bool done = cp_relocate(heap, map, effort, &moves);
+  cp_course *const course = &heap->course;
+  course->moving_ns = hs_os_thread_cpu_ns() - begin_ns;
+  course->moved_bytes = moves.bytes;
+  course->aborted_count = moves.aborted_count;
+  if (moves.bytes >= MEASURED_BYTES && course->moving_ns > 0)
+    heap->moved_bytes_per_ns = (double)moves.bytes / (double)course->moving_ns;
   heap->totals.moved_bytes += moves.bytes;
   heap->totals.aborted_moves += moves.aborted_count;
   if (moves.bytes > 0) phase_end(&clock, HS_EVENT_COMPACT, moves.bytes);
@@ -235,10 +244,11 @@ static void collect(compact_heap *heap) {
   const bool concurrent = cp_is_concurrent(heap);
   // In stress mode every cycle is a forced one.
   const bool beside =
-      concurrent && (effort == CP_EFFORT_AUTOMATIC ||
+      concurrent && (effort == CP_EFFORT_AUTOMATIC || course->idle ||
                      (cp_is_stress(heap) && heap->config.compaction == HEAP_COMPACTION_CONCURRENT));
   course->begin_ns = hs_os_now_ns();
   course->begin_cpu_ns = hs_os_thread_cpu_ns();
+  if (course->idle) cp_idle_begin(heap);
   cp_mark_begin(heap);
   if (beside && heap->config.renaming) cp_twin_begin(heap, effort);
   if (!concurrent) hs_world_stop(&heap->world, course->self);
@@ -266,8 +276,10 @@ bool cp_cycle_run(compact_heap *heap, compact_thread *thread, heap_collect_kind 
   hs_world_enter_collector(&heap->world, base_of(thread));
   const bool served = is_served(heap, reason, cycles_count);
   if (!served) {
-    heap->course =
-        (cp_course){.self = base_of(thread), .kind = kind, .forced = reason == CP_REASON_FORCED};
+    heap->course = (cp_course){.self = base_of(thread),
+                               .kind = kind,
+                               .forced = reason == CP_REASON_FORCED,
+                               .idle = reason == CP_REASON_IDLE};
     collect(heap);
   }
   hs_world_leave_collector(&heap->world);
@@ -280,7 +292,7 @@ uint64_t cp_cycle_background(void *context) {
   compact_heap *const heap = context;
   if (cp_pace_is_due(heap)) (void)cp_cycle_run(heap, NULL, HEAP_COLLECT_MINOR, CP_REASON_DUE);
   hs_store_relaxed(&heap->wanted, 0u);
-  return HS_BACKGROUND_IDLE;
+  return cp_idle_step(heap);
 }
 
 void compact_collect(compact_thread *thread, heap_collect_kind kind) {

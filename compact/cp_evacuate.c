@@ -70,7 +70,11 @@ void cp_back_map_make(compact_heap *heap, cp_back_map *map, cp_effort effort) {
   hs_mutex_unlock(&heap->lock);
   *map = (cp_back_map){.next = 1, .end = regions};
   cp_evacuate_count_pins(heap, regions);
-  const uint64_t objects = cp_select_sources(heap, regions, effort);
+  const uint64_t now_ns = hs_os_now_ns();
+  heap->course.selection = cp_select_sources(
+      heap, regions, effort, cp_select_budget_bytes(heap, now_ns - heap->selected_ns));
+  heap->selected_ns = now_ns;
+  const uint64_t objects = heap->course.selection.objects;
   if (objects > 0 && back_map_init(heap, map, objects)) back_map_fill(heap, map, regions, slabs);
 }
 

@@ -4,7 +4,7 @@
 // a swap: after marking, the mark bits become the allocation bits and no dead entry is visited.
 // Refilling takes the lowest slab with enough free entries, so that the top of the table drains.
 //
-// Note [turning]
+// Note [bitmap turn]
 //   The swap needs no stop. The collector swaps the bitmaps' roles under the heap lock and counts the turn.
 //   Every thread is BLACK then: entries it holds have both bits, so a thread may go on in the slab that it
 //   owns with the bits as they were. It takes a slab or a region only under the lock, and first turns itself

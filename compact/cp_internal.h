@@ -191,16 +191,46 @@ typedef struct cp_twins {
   uint64_t made;       // [lock twins.lock]
 } cp_twins;
 
+// How much a cycle does for density.
+typedef enum cp_effort { CP_EFFORT_AUTOMATIC, CP_EFFORT_FULL, CP_EFFORT_EVERYTHING } cp_effort;
+
+// See cp_idle.c.
+typedef struct cp_idle {
+  uint64_t seen_bytes;       // [collector thread] since_bytes when it was last seen to change
+  uint32_t seen_cycles;      // [collector thread] completed then
+  uint64_t seen_ns;          // [collector thread]
+  uint32_t done_cycles;      // [collector thread] completed with the last idle cycle
+  uint64_t not_before_ns;    // [collector thread] of the next idle cycle
+  _Atomic(uint32_t) resting; // [atomic] it sleeps until somebody allocates
+} cp_idle;
+
+// Why no more regions were chosen. Note [selection]
+typedef enum cp_verdict {
+  CP_VERDICT_ALL = 0,      // all were, as in a full collection or under memory pressure
+  CP_VERDICT_DENSE,        // there was no need to begin
+  CP_VERDICT_REACHED,      // predicted to be dense afterwards
+  CP_VERDICT_BUDGET,       // what is left would take too much time
+  CP_VERDICT_FULL_REGIONS, // what is left has too little garbage in it
+} cp_verdict;
+
+typedef struct cp_selection {
+  uint64_t objects;                                               // in sources
+  uint64_t live_bytes, used_bytes, predicted_bytes, moving_bytes; // automatic cycles: of regions
+  cp_verdict verdict;
+} cp_selection;
+
 // The course of one cycle. Times as hs_os_now_ns.
 typedef struct cp_course {
   hs_thread *self; // NULL: the collector thread
   heap_collect_kind kind;
-  bool forced;
+  bool forced, idle;
   uint64_t begin_ns, begin_cpu_ns;
   uint64_t mark_begin_ns, mark_end_ns, end_ns;
   uint64_t marker_cpu_ns;       // of the collector while it marked
   uint64_t live_at_start_bytes; // entries included, as are all bytes that pace cycles
   uint64_t taken_bytes;         // by threads between the last cycle and the end of this one
+  cp_selection selection;       // of regions to empty
+  uint64_t moved_bytes, moving_ns, aborted_count; // beside the program
 } cp_course;
 
 struct compact_heap {
@@ -227,7 +257,7 @@ struct compact_heap {
 
   // Of cp_slab, cp_bits, cp_bits; the bits swap roles in a turn. Threads use their own pointers to them.
   cp_side slabs, alloc_bits, mark_bits; // [lock], or the collector
-  uint32_t turn;                        // [lock] how many turns there were. Note [turning]
+  uint32_t turn;                        // [lock] how many turns there were. Note [bitmap turn]
   uint32_t marked_turn;                 // [collector] when objects were last marked
   uint32_t slab_frontier;               // [lock] slabs below may be in use
   uint32_t slab_cursor;                 // [lock] no takeable slab below
@@ -250,6 +280,9 @@ struct compact_heap {
   _Atomic(uint64_t) large_bytes; // [atomic] pages in use, in bytes
 
   cp_twins twins;
+  cp_idle idle;
+  uint64_t selected_ns;      // [collector] when regions were last chosen
+  double moved_bytes_per_ns; // [collector] how fast objects were moved, lately
 
   hs_mutex pin_lock;  // innermost, but for twins.lock
   cp_pin *pins;       // [lock pin_lock] CP_PIN_SLOTS, mapped at the first pin
@@ -350,7 +383,7 @@ HS_NODISCARD bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab); // us
 void cp_slab_purge(compact_heap *heap, bool protect);         // empty slabs go back to the OS
 void cp_slab_count_locked(compact_heap *heap, uint32_t slab); // after a turn. I-cp-3
 void cp_handle_clear_dead(compact_heap *heap); // stress mode: entries that are not marked
-void cp_handle_turn(compact_heap *heap);       // allocation := marks. Note [turning]
+void cp_handle_turn(compact_heap *heap);       // allocation := marks. Note [bitmap turn]
 void cp_handle_count(compact_heap *heap);      // all slabs
 bool cp_entry_is_marked(const compact_heap *heap, uint32_t index);
 bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref);
@@ -386,7 +419,7 @@ void cp_cache_count(compact_thread *thread);                // into the thread's
 void cp_cache_release(compact_thread *thread, bool locked); // gives region and slab back
 void cp_cache_release_all_stw(compact_heap *heap);
 void cp_cache_blacken(compact_thread *thread);      // the thread has become BLACK
-void cp_cache_turn_locked(compact_thread *thread);  // Note [turning]
+void cp_cache_turn_locked(compact_thread *thread);  // Note [bitmap turn]
 void cp_cache_begin_locked(compact_thread *thread); // of a thread that enters
 
 // ---- cp_mark.c ----------------------------------------------------------------------------------
@@ -400,8 +433,6 @@ void cp_mark_set_black(const compact_thread *thread, compact_entry *word, uint64
 void cp_mark_set_white(const compact_thread *thread, const compact_entry *word, uint64_t entries);
 
 // ---- cp_select.c, cp_evacuate.c, cp_relocate.c, cp_rename.c -------------------------------------
-
-typedef enum cp_effort { CP_EFFORT_AUTOMATIC, CP_EFFORT_FULL, CP_EFFORT_EVERYTHING } cp_effort;
 
 // How the handle table is used after a sweep.
 typedef struct cp_table_use {
@@ -432,8 +463,12 @@ typedef struct cp_moves {
   uint64_t aborted_count; // tries that a writer or a pin thwarted
 } cp_moves;
 
-// Turns regions below `regions` that are worth evacuating into sources; returns the number of objects in them.
-uint64_t cp_select_sources(compact_heap *heap, uint32_t regions, cp_effort effort);
+// Turns regions below `regions` that are worth evacuating into sources. budget_bytes: to copy, for what is
+// wanted and not needed.
+cp_selection cp_select_sources(compact_heap *heap, uint32_t regions, cp_effort effort,
+                               uint64_t budget_bytes);
+uint64_t cp_select_budget_bytes(const compact_heap *heap, uint64_t interval_ns);
+const char *cp_verdict_name(cp_verdict verdict); // static storage
 bool cp_select_is_source(const cp_region *region, cp_effort effort);
 bool cp_select_renaming(const cp_table_use *use, cp_effort effort);
 
@@ -474,7 +509,8 @@ uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effo
 
 // ---- cp_twin.c: renaming while objects are marked ------------------------------------------------
 
-void cp_twin_begin(compact_heap *heap, cp_effort effort); // chooses slabs; barriers are off
+bool cp_twin_is_due(compact_heap *heap, cp_effort effort); // as far as the last cycle can tell
+void cp_twin_begin(compact_heap *heap, cp_effort effort);  // chooses slabs; barriers are off
 // The current name of an object, made if need be; or without making one. While barriers are on.
 compact_entry *cp_twin_of(compact_heap *heap, compact_entry *entry);
 compact_entry *cp_twin_if_any(const compact_heap *heap, compact_entry *entry);
@@ -485,7 +521,12 @@ uint64_t cp_twin_end(compact_heap *heap); // barriers are off; handles renamed
 
 // ---- cp_cycle.c ---------------------------------------------------------------------------------
 
-typedef enum cp_reason { CP_REASON_DUE, CP_REASON_FORCED, CP_REASON_NO_MEMORY } cp_reason;
+typedef enum cp_reason {
+  CP_REASON_DUE,
+  CP_REASON_FORCED,
+  CP_REASON_NO_MEMORY,
+  CP_REASON_IDLE
+} cp_reason;
 // thread NULL: the collector thread. False: another thread's cycle has served the reason.
 bool cp_cycle_run(compact_heap *heap, compact_thread *thread, heap_collect_kind kind,
                   cp_reason reason);
@@ -502,6 +543,17 @@ void cp_pace_end(compact_heap *heap);   // next goal and trigger, from the total
 // A thread wants `bytes`: starts a cycle when due, pays for one under way. A safepoint.
 void cp_pace_step(compact_thread *thread, size_t bytes);
 
+// ---- cp_idle.c: cycles for the sake of memory ----------------------------------------------------
+
+uint64_t
+cp_idle_step(compact_heap *heap);       // collector thread, outside of cycles; as hs_background_fn
+void cp_idle_begin(compact_heap *heap); // threads give back what they hold
+HS_COLD void cp_idle_wake(compact_heap *heap);
+// A thread has allocated in a slow path.
+static inline void cp_idle_notice(compact_heap *heap) {
+  if (HS_UNLIKELY(hs_load_relaxed(&heap->idle.resting) != 0)) cp_idle_wake(heap);
+}
+
 // ---- cp_trace.c ---------------------------------------------------------------------------------
 
 void cp_trace_begin(const compact_heap *heap); // lines on standard error that the options ask for
@@ -509,8 +561,8 @@ void cp_trace_end(const compact_heap *heap);
 
 // ---- cp_release.c -------------------------------------------------------------------------------
 
-// Whole releases, and stress mode's, with the world stopped; others also beside the program.
-void cp_release(compact_heap *heap, heap_collect_kind kind);
+// What the cycle under way calls for. Beside the program, or in a stop.
+void cp_release(compact_heap *heap);
 
 // ---- cp_pin.c -----------------------------------------------------------------------------------
 

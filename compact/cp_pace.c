@@ -11,6 +11,9 @@ static const uint64_t MIN_TRIGGER_BYTES = CP_REGION_BYTES;
 static const uint64_t STALL_FRACTION = 4;
 static const uint64_t STALL_NS = 1000 * 1000;
 
+// Until it has been measured: small objects on a machine of 2020.
+static const double INITIAL_MOVED_BYTES_PER_NS = 0.5;
+
 static void set_trigger(compact_heap *heap) {
   const uint64_t due =
       cp_is_concurrent(heap) ? hs_pacer_trigger(&heap->pacer) : hs_pacer_goal(&heap->pacer);
@@ -26,6 +29,8 @@ void cp_pace_init(compact_heap *heap) {
   hs_limiter_init(&heap->limiter, heap->created_ns, heap->cores);
   hs_pacer_init(&heap->pacer, &heap->config, heap->cores);
   set_trigger(heap);
+  heap->selected_ns = heap->created_ns;
+  heap->moved_bytes_per_ns = INITIAL_MOVED_BYTES_PER_NS;
 }
 
 // A thread that gives back what it had taken before the last cycle ended takes the sum below zero.

@@ -155,8 +155,7 @@ uint64_t cp_region_free_bytes(compact_heap *heap) {
   return bytes;
 }
 
-// Keeps the lowest free regions: they are the first to be reused. tails: of regions that are in use as
-// well, with the world stopped. Gives the lock up after each system call: others may wait for memory.
+// Keeps the lowest free regions: they are the first to be reused. tails: of regions that are nobody's as well. Gives the lock up after each system call: others may wait for memory.
 uint64_t cp_region_purge(compact_heap *heap, uint64_t keep_bytes, bool tails) {
   uint64_t kept = 0, purged = 0;
   hs_mutex_lock(&heap->lock);
@@ -166,7 +165,7 @@ uint64_t cp_region_purge(compact_heap *heap, uint64_t keep_bytes, bool tails) {
     if (r->state == CP_REGION_FREE) {
       kept += r->resident;
       if (kept > keep_bytes) bytes = purge_one(heap, region, 0);
-    } else if (tails) {
+    } else if (tails && r->state == CP_REGION_CLOSED) {
       bytes = purge_one(heap, region, (uint32_t)hs_align_up(r->top, CP_PAGE_BYTES));
     }
     purged += bytes;

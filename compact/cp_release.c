@@ -53,6 +53,7 @@ static void release_all(compact_heap *heap) {
     hs_grey_pool_trim(&heap->marking.pool);
     (void)cp_mark_prime(heap); // without it the next marking may be slow, not wrong
   }
+  hs_mutex_lock(&heap->lock);
   trim_frontiers(heap);
   trim_descriptors(heap);
   cp_side_trim(&heap->slabs, heap->slab_frontier);
@@ -61,6 +62,7 @@ static void release_all(compact_heap *heap) {
   cp_side_trim(&heap->regions, heap->region_frontier);
   cp_side_trim(&heap->pages, heap->page_frontier);
   cp_side_trim(&heap->larges, heap->large_count);
+  hs_mutex_unlock(&heap->lock);
 }
 
 static void release_excess(compact_heap *heap) {
@@ -85,10 +87,10 @@ static void release_excess(compact_heap *heap) {
   cp_slab_purge(heap, false);
 }
 
-void cp_release(compact_heap *heap, heap_collect_kind kind) {
+void cp_release(compact_heap *heap) {
   if (cp_is_stress(heap))
     cp_slab_purge(heap, true); // regions and runs were made inaccessible when they were freed
-  else if (kind == HEAP_COLLECT_RELEASE)
+  else if (heap->course.kind == HEAP_COLLECT_RELEASE || heap->course.idle)
     release_all(heap);
   else
     release_excess(heap);

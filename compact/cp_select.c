@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Which regions to empty and when to rename: policy only, no effect but the choice. Freeing one byte
-// of a region with live fraction u costs u / (1 - u) bytes copied.
+// of a region with live fraction u costs u / (1 - u) bytes copied, so the emptiest regions come first.
+//
+// Note [selection]
+//   The footprint that is meant here is that of regions with objects in them; a dense heap's is its live bytes.
+//     above MUST    regions are emptied whatever it costs: garbage in a region can be reused in no other way,
+//                   and what is not reused the heap has to grow by
+//     above START   as far as the budget of CPU time goes (compaction_cpu=), which is then the price of memory
+//     down to STOP  and no further
+//   A cycle says at what it stopped (cp_verdict; trace=compact).
 #include "compact/cp_internal.h"
 
-// An automatic cycle empties regions below 75 % live: at most 3 bytes are copied per byte freed, and
-// what is left behind wastes at most a third of the live bytes. Garbage in a region can be reused in
-// no other way.
-static const uint32_t AUTOMATIC_LIVE_PERCENT = 75;
-// A full collection goes to 94 %: what stays behind is within the 2-5 % of a dense heap on average.
-static const uint32_t FULL_LIVE_PERCENT = 94;
+static const uint32_t MUST_PERCENT = 125, START_PERCENT = 110, STOP_PERCENT = 103; // of live bytes
+// Fuller regions are left alone: 9 bytes copied per byte freed in an automatic cycle. A full one leaves
+// behind what is within the 2-5 % of a dense heap on average.
+static const uint32_t AUTOMATIC_LIVE_PERCENT = 90, FULL_LIVE_PERCENT = 94;
 // Below these many bytes of garbage nothing is gained in pages.
-static const uint32_t AUTOMATIC_MIN_GARBAGE_BYTES = 16 << 10;
-static const uint32_t FULL_MIN_GARBAGE_BYTES = CP_PAGE_BYTES;
+static const uint32_t AUTOMATIC_MIN_GARBAGE_BYTES = 16 << 10,
+                      FULL_MIN_GARBAGE_BYTES = CP_PAGE_BYTES;
 
 bool cp_select_is_source(const cp_region *region, cp_effort effort) {
   if (region->state != CP_REGION_CLOSED || region->pinned > 0) return false;
@@ -23,23 +29,106 @@ bool cp_select_is_source(const cp_region *region, cp_effort effort) {
   return (uint64_t)region->live_bytes * 100 < (uint64_t)region->top * percent;
 }
 
-uint64_t cp_select_sources(compact_heap *heap, uint32_t regions, cp_effort effort) {
-  uint64_t objects = 0;
+// Regions by their live fraction, in steps of 1/FRACTIONS.
+enum { FRACTIONS = 64 };
+
+typedef struct census {
+  uint64_t live_bytes, used_bytes;           // of all regions that hold objects and are nobody's
+  uint64_t live[FRACTIONS], used[FRACTIONS]; // of possible sources
+} census;
+
+static uint32_t fraction_of(const cp_region *region) {
+  return (uint32_t)((uint64_t)region->live_bytes * FRACTIONS / ((uint64_t)region->top + 1));
+}
+
+static void census_take_locked(compact_heap *heap, uint32_t regions, cp_effort effort, census *c) {
+  *c = (census){0};
+  for (uint32_t region = 1; region < regions; region++) {
+    const cp_region *const r = cp_region_at(heap, region);
+    if (r->state != CP_REGION_CLOSED || r->live_count == 0) continue; // the sweep frees it
+    c->live_bytes += r->live_bytes;
+    c->used_bytes += r->top;
+    if (!cp_select_is_source(r, effort)) continue;
+    c->live[fraction_of(r)] += r->live_bytes;
+    c->used[fraction_of(r)] += r->top;
+  }
+}
+
+static bool exceeds(uint64_t used_bytes, uint64_t live_bytes, uint32_t percent) {
+  return used_bytes * 100 > live_bytes * percent;
+}
+
+uint64_t cp_select_budget_bytes(const compact_heap *heap, uint64_t interval_ns) {
+  const double share = (double)heap->config.compaction_cpu_percent / 100 * heap->cores;
+  const double bytes = (double)interval_ns * share * heap->moved_bytes_per_ns;
+  return bytes < (double)(UINT64_MAX / 4) ? (uint64_t)bytes : UINT64_MAX / 4;
+}
+
+// Sources have fractions below the one returned.
+static uint32_t choose(const census *c, uint64_t budget_bytes, cp_selection *s) {
+  uint64_t used = c->used_bytes;
+  uint32_t fraction = 0;
+  s->live_bytes = c->live_bytes;
+  s->used_bytes = used;
+  s->verdict = CP_VERDICT_DENSE;
+  if (exceeds(used, c->live_bytes, START_PERCENT)) {
+    s->verdict = CP_VERDICT_FULL_REGIONS;
+    for (; fraction < FRACTIONS; fraction++) {
+      if (!exceeds(used, c->live_bytes, STOP_PERCENT)) {
+        s->verdict = CP_VERDICT_REACHED;
+        break;
+      }
+      if (!exceeds(used, c->live_bytes, MUST_PERCENT) &&
+          s->moving_bytes + c->live[fraction] > budget_bytes) {
+        s->verdict = CP_VERDICT_BUDGET;
+        break;
+      }
+      used -= c->used[fraction] - c->live[fraction];
+      s->moving_bytes += c->live[fraction];
+    }
+  }
+  s->predicted_bytes = used;
+  return fraction;
+}
+
+cp_selection cp_select_sources(compact_heap *heap, uint32_t regions, cp_effort effort,
+                               uint64_t budget_bytes) {
+  cp_selection selection = {0};
+  census c;
   hs_mutex_lock(&heap->lock);
+  census_take_locked(heap, regions, effort, &c);
+  const uint32_t end = effort == CP_EFFORT_AUTOMATIC && !heap->pacer.memory_limited
+                           ? choose(&c, budget_bytes, &selection)
+                           : FRACTIONS;
   for (uint32_t region = 1; region < regions; region++) {
     cp_region *const r = cp_region_at(heap, region);
-    if (!cp_select_is_source(r, effort) || r->live_count == 0) continue; // the sweep frees it
+    if (!cp_select_is_source(r, effort) || r->live_count == 0 || fraction_of(r) >= end) continue;
     r->state = CP_REGION_SOURCE;
     r->source = true;
-    objects += r->live_count;
+    selection.objects += r->live_count;
   }
   hs_mutex_unlock(&heap->lock);
-  return objects;
+  return selection;
+}
+
+const char *cp_verdict_name(cp_verdict verdict) {
+  switch (verdict) {
+  case CP_VERDICT_ALL:
+    return "everything";
+  case CP_VERDICT_DENSE:
+    return "dense enough";
+  case CP_VERDICT_REACHED:
+    return "as dense as wanted";
+  case CP_VERDICT_BUDGET:
+    return "no CPU time left";
+  case CP_VERDICT_FULL_REGIONS:
+    return "the rest is not worth it";
+  }
+  return "unknown";
 }
 
 // Free entries of sparse slabs serve new objects, so an automatic cycle renames only when the table is
-// less than a quarter used, which shows that the program has shrunk, and when the gain is worth a
-// pass over the live objects.
+// less than a quarter used, which shows that the program has shrunk, and when there are pages to gain.
 static const uint64_t AUTOMATIC_SPARSENESS = 4;
 static const uint64_t AUTOMATIC_MIN_SLABS = 64;
 

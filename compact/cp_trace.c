@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What a cycle says of itself: lines in Go's formats (runtime/trace.h), when the option asks for them.
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "allocators/runtime/trace.h"
 
 #include "compact/cp_internal.h"
@@ -57,6 +60,22 @@ static void trace_pacer_end(const compact_heap *heap) {
   hs_trace_emit(line, hs_trace_pacer_end_format(&trace, line, sizeof line));
 }
 
+// Go has no such line. Sizes are of regions with objects: before, predicted, live.
+static void trace_compact(const compact_heap *heap) {
+  const cp_course *const course = &heap->course;
+  const cp_selection *const s = &course->selection;
+  char line[HS_TRACE_LINE_BYTES];
+  const int length = snprintf(
+      line, sizeof line,
+      "compact %" PRIu64 " @%.3fs%s: %.2f->%.2f MB, %.2f MB live, %.2f MB moved in %.3f ms, "
+      "%" PRIu64 " moves aborted; %s\n",
+      heap->totals.cycles, (double)(course->begin_ns - heap->created_ns) / 1e9,
+      course->idle ? " (idle)" : "", (double)s->used_bytes / 1e6, (double)s->predicted_bytes / 1e6,
+      (double)s->live_bytes / 1e6, (double)course->moved_bytes / 1e6,
+      (double)course->moving_ns / 1e6, course->aborted_count, cp_verdict_name(s->verdict));
+  hs_trace_emit(line, (size_t)length);
+}
+
 void cp_trace_begin(const compact_heap *heap) {
   if ((heap->config.trace & HEAP_TRACE_PACER) == 0) return;
   const hs_pacer *const pacer = &heap->pacer;
@@ -74,4 +93,5 @@ void cp_trace_begin(const compact_heap *heap) {
 void cp_trace_end(const compact_heap *heap) {
   if (heap->config.trace & HEAP_TRACE_GC) trace_gc(heap);
   if (heap->config.trace & HEAP_TRACE_PACER) trace_pacer_end(heap);
+  if (heap->config.trace & HEAP_TRACE_COMPACT) trace_compact(heap);
 }

@@ -107,6 +107,13 @@ static void give_back_locked(compact_heap *heap) {
   heap->slab_cursor = 0;
 }
 
+bool cp_twin_is_due(compact_heap *heap, cp_effort effort) {
+  hs_mutex_lock(&heap->lock);
+  const cp_table_use use = use_locked(heap);
+  hs_mutex_unlock(&heap->lock);
+  return heap->config.renaming && cp_select_renaming(&use, effort);
+}
+
 void cp_twin_begin(compact_heap *heap, cp_effort effort) {
   hs_mutex_lock(&heap->lock);
   const cp_table_use use = use_locked(heap);

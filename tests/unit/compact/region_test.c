@@ -110,7 +110,7 @@ static void test_selection_is_by_garbage(void **state) {
   (void)state;
   cp_region r = {.state = CP_REGION_CLOSED, .top = 200000, .live_bytes = 100000};
   assert_true(cp_select_is_source(&r, CP_EFFORT_AUTOMATIC));
-  r.live_bytes = 160000;
+  r.live_bytes = 183000;
   assert_false(cp_select_is_source(&r, CP_EFFORT_AUTOMATIC));
   assert_true(cp_select_is_source(&r, CP_EFFORT_FULL));
   r.live_bytes = 195000;
