@@ -4,6 +4,17 @@
 // page for one 16-byte survivor (point 3), and the larger objects cannot use the gaps (point 4).
 #include "workloads/seed.h"
 
+// The heap has `idle_ms` to itself before it is asked to collect: what does it do unasked?
+static void seed_rest(workload_run *run, uint64_t start_bytes) {
+  const uint64_t idle_ms = workload_param_value(run, "idle_ms");
+  if (idle_ms == 0) return;
+  const uint64_t end_ns = workload_now_ns() + idle_ms * 1000000;
+  while (workload_now_ns() < end_ns) heap_poll(workload_thread(run));
+  const uint64_t now_bytes = heap_footprint(workload_heap(run));
+  if (now_bytes > 0)
+    workload_metric(run, "idle_above_start_bytes", (double)now_bytes - (double)start_bytes);
+}
+
 static void seed_pathological_run(workload_run *run) {
   heap_thread *t = workload_thread(run);
   const seed_batch first = {.number = 0,
@@ -18,12 +29,14 @@ static void seed_pathological_run(workload_run *run) {
   heap_ref *const table = &root[0], *const kept = &root[1], *const next = &root[2];
 
   workload_stage(run, "1", 0);
+  const uint64_t start_bytes = heap_footprint(workload_heap(run));
 
   seed_allocate(run, table, first);
   workload_stage(run, "2", seed_live_bytes(first.count, first.size));
   seed_read(run, *table, first, 1);
 
   seed_keep(run, kept, table, first.count, step);
+  seed_rest(run, start_bytes);
   workload_stage(run, "3", seed_live_bytes(kept_count, first.size));
   seed_read(run, *kept, first, step);
 
@@ -45,6 +58,8 @@ static const workload_param seed_pathological_params[] = {
     SEED_PARAM_STEP,
     {"next_count", "objects allocated after the drop", 1 << 19, 1, SEED_COUNT_HIGH, NULL},
     {"next_size", "bytes of one of those", 32, 1, SEED_SIZE_HIGH, NULL},
+    {"idle_ms", "time for the heap to itself before it is asked to collect after the drop, ms", 0,
+     0, 60000, NULL},
 };
 
 const workload workload_seed_pathological = {
