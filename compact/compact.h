@@ -67,12 +67,13 @@ typedef struct compact_weak compact_weak;
 // I-cp-2: bit i of handles set: handle_word[i] is free, and its allocation bit is already set, so
 //         taking it needs no shared write.
 typedef struct compact_thread {
-  hs_thread base;             // first member: the registry sees this
-  char *objects;              // [const] base of the object space
-  char *next, *limit;         // [owner] bump allocation
-  uint64_t handles;           // [owner] I-cp-2
-  compact_entry *handle_word; // [owner] first of 64 entries
-  compact_heap *heap;         // [const]
+  hs_thread base;                     // first member: the registry sees this
+  char *objects;                      // [const] base of the object space
+  char *next, *limit;                 // [owner] bump allocation
+  uint64_t handles;                   // [owner] I-cp-2
+  compact_entry *handle_word;         // [owner] first of 64 entries
+  compact_heap *heap;                 // [const]
+  const _Atomic(uint32_t) *two_names; // [const] nonzero: objects may have two names. Note [twins]
 
   // Refill state (cp_cache.c); read by the collector while the world is stopped.
   char *chunk;                            // [owner] objects below are counted

@@ -160,6 +160,7 @@ heap_status compact_thread_enter(compact_heap *heap, compact_thread **out) {
                              .chunk = heap->objects,
                              .handle_word = heap->table,
                              .heap = heap,
+                             .two_names = &heap->twins.on,
                              .region = CP_NONE,
                              .slab = CP_NONE};
   hs_mutex_lock(&heap->lock);

@@ -96,11 +96,10 @@ uint64_t cp_side_bytes(const cp_side *side);
 //         nobody owns only when it was counted since the last turn. All-zero describes a slab that was
 //         never used.
 typedef struct cp_slab {
-  uint16_t used; // [owner] of the slab, else [lock heap]
-  uint8_t flags; // [lock heap]
-  uint8_t turn;  // [lock heap] of the heap, modulo 256, when `used` was counted
-  uint8_t
-      role; // [collector] in a renaming beside the program; stays the same while objects are marked
+  uint16_t used;         // [owner] of the slab, else [lock heap]
+  uint8_t flags;         // [lock heap]
+  uint8_t turn;          // [lock heap] of the heap, modulo 256, when `used` was counted
+  _Atomic(uint8_t) role; // [collector] in a renaming beside the program. Note [twins]
 } cp_slab;
 enum {
   CP_SLAB_OWNED = 1,    // a thread takes words from it
@@ -185,10 +184,10 @@ typedef struct cp_totals {
 
 // Renaming beside the program. Note [twins]
 typedef struct cp_twins {
-  bool on;             // [collector] read while barriers are on
-  hs_mutex lock;       // innermost: twins are made one by one
-  uint32_t slab, word; // [lock twins.lock] no free entry of a target before
-  uint64_t made;       // [lock twins.lock]
+  _Atomic(uint32_t) on; // [atomic] written by the collector: objects may have two names
+  hs_mutex lock;        // innermost: twins are made one by one
+  uint32_t slab, word;  // [lock twins.lock] no free entry of a target before
+  uint64_t made;        // [lock twins.lock]
 } cp_twins;
 
 // How much a cycle does for density.
@@ -510,7 +509,8 @@ uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effo
 // ---- cp_twin.c: renaming while objects are marked ------------------------------------------------
 
 bool cp_twin_is_due(compact_heap *heap, cp_effort effort); // as far as the last cycle can tell
-void cp_twin_begin(compact_heap *heap, cp_effort effort);  // chooses slabs; barriers are off
+bool cp_twin_is_on(const compact_heap *heap);
+void cp_twin_begin(compact_heap *heap, cp_effort effort); // chooses slabs; barriers are off
 // The current name of an object, made if need be; or without making one. While barriers are on.
 compact_entry *cp_twin_of(compact_heap *heap, compact_entry *entry);
 compact_entry *cp_twin_if_any(const compact_heap *heap, compact_entry *entry);
@@ -568,7 +568,7 @@ void cp_release(compact_heap *heap);
 
 typedef void (*cp_pin_fn)(void *context, compact_entry *entry);
 void cp_pin_visit(compact_heap *heap, cp_pin_fn visit, void *context); // under pin_lock
-void cp_pin_rename(compact_heap *heap); // every pin by its current name
+void cp_pin_rename(compact_heap *heap); // from now on every pin has its current name
 bool cp_pin_is_pinned_stw(const compact_heap *heap, const compact_entry *entry);
 
 // ---- cp_stats.c, cp_verify.c --------------------------------------------------------------------

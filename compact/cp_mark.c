@@ -53,7 +53,7 @@ static marker begin(compact_heap *heap, hs_grey *grey) {
   return (marker){.heap = heap,
                   .grey = grey,
                   .bits = (_Atomic(uint64_t) *)(void *)heap->mark_bits.base,
-                  .renames = heap->twins.on};
+                  .renames = cp_twin_is_on(heap)};
 }
 
 // Puts a word in and takes the oldest out; 0 while the buffer fills.
@@ -306,7 +306,6 @@ static void shade_pin(void *context, compact_entry *entry) {
 
 static void shade_roots(void *context, hs_grey *grey) {
   compact_heap *const heap = context;
-  if (heap->twins.on) cp_pin_rename(heap);
   cp_pin_visit(heap, shade_pin, &(shading){&heap->marking, grey});
 }
 

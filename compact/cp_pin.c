@@ -43,8 +43,8 @@ void *compact_pin(compact_thread *thread, heap_ref object, size_t ref_count) {
   compact_heap *const heap = thread->heap;
   HS_REQUIRE(!heap_is_null(object), "the null reference was pinned"); // would pass for a free slot
   if (thread->base.barrier != HS_BARRIER_OFF) hs_shade(&thread->base, object.bits); // a root comes
-  object = compact_name(thread, object);
   hs_mutex_lock(&heap->pin_lock);
+  object = compact_name_slow(thread, object); // under the lock: Note [twins]
   const bool pinned = pin_add_locked(heap, cp_entry_of(object));
   hs_mutex_unlock(&heap->pin_lock);
   return pinned ? compact_write(thread, object, ref_count)
@@ -69,13 +69,9 @@ static void remove_slot_locked(compact_heap *heap, size_t hole) {
 void compact_unpin(compact_thread *thread, heap_ref object) {
   compact_heap *const heap = thread->heap;
   if (thread->base.barrier != HS_BARRIER_OFF) hs_shade(&thread->base, object.bits); // a root goes
-  compact_entry *entry = cp_entry_of(compact_name(thread, object));
   hs_mutex_lock(&heap->pin_lock);
-  size_t slot = heap->pins ? find_slot(heap->pins, entry) : 0;
-  if (heap->pins && !heap->pins[slot].entry) { // pinned before barriers were on, not renamed yet
-    entry = cp_entry_of(object);
-    slot = find_slot(heap->pins, entry);
-  }
+  const compact_entry *const entry = cp_entry_of(compact_name_slow(thread, object));
+  const size_t slot = heap->pins ? find_slot(heap->pins, entry) : 0;
   HS_REQUIRE(heap->pins && heap->pins[slot].entry == entry && entry,
              "an object was unpinned that is not pinned");
   if (--heap->pins[slot].count == 0) {
@@ -85,9 +81,10 @@ void compact_unpin(compact_thread *thread, heap_ref object) {
   hs_mutex_unlock(&heap->pin_lock);
 }
 
-// A pin may have been set by a thread whose barrier was not on yet, on an entry that is being renamed.
+// Note [twins]
 void cp_pin_rename(compact_heap *heap) {
   hs_mutex_lock(&heap->pin_lock);
+  hs_store_release(&heap->twins.on, 1u); // pairs: cp_twin_is_on, compact_same
   for (size_t slot = 0; heap->pin_count > 0 && slot < CP_PIN_SLOTS; slot++) {
     const cp_pin pin = heap->pins[slot];
     if (!pin.entry) continue;

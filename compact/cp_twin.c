@@ -5,16 +5,19 @@
 // marking is complete only twins are marked, and the sources are empty.
 //
 // Note [twins]
-//   While every barrier is on an object may have two names, and both entries lead to it: it does not
+//   Between `on` and handshake C an object may have two names, and both entries lead to it: it does not
 //   move. An old entry keeps its location and says FORWARDED and where the twin is.
-//   I-cp-17: while barriers are on, whatever is written into a slot or a root, and whatever is pinned, is a
-//            twin if the entry is in a source: the writer makes the twin if there is none. Else a marker might
-//            visit the slot between the writer's look at the entry and its store.
+//   I-cp-17: while `on`, whatever a thread whose barrier is on writes into a slot or a root, and whatever is
+//            pinned, is a twin if the entry is in a source: the writer makes the twin if there is none. Else
+//            a marker might visit the slot between the writer's look at the entry and its store.
+//   `on` is set before the first barrier: markers begin when every thread stores current names. So a
+//   thread whose barrier is still off may load a twin that another one stored, and has to know that two names
+//   may be one: compact_same looks at `on`. Pins, which any thread may set and take away, are renamed under
+//   their lock when `on` is set, and look at it under that lock.
 //   So a slot that a marker has visited never holds an old name again, and when the marking is complete
 //   no slot of a live object does. Then the collector replaces the names in global roots and weak
 //   cells, and in handshake C each thread those in its frames, after which it cannot come by another. A name
 //   in a frame is that of a live object, which was marked, so it has a twin.
-//   Until then two names are compared by their twins (compact_same).
 //   I-cp-18: after handshake C no entry of a source is marked, that is, allocated.
 //   Entries for as many twins as there are objects in sources are set aside first: making one never fails.
 //   No entry of a source is handed out before its slab is given back, after C.
@@ -28,8 +31,8 @@ static bool is_free_to_use(const cp_slab *slab) { return !(slab->flags & CP_SLAB
 
 static void set_role(compact_heap *heap, uint32_t slab, uint8_t role) {
   cp_slab *const s = cp_slab_at(heap, slab);
-  s->role = role;
-  s->flags |= CP_SLAB_OWNED; // by the collector: nobody else takes entries from it
+  hs_store_relaxed(&s->role, role); // published by twins.on
+  s->flags |= CP_SLAB_OWNED;        // by the collector: nobody else takes entries from it
 }
 
 static bool make_target(compact_heap *heap, uint32_t slab, uint64_t *room) {
@@ -92,12 +95,13 @@ static cp_table_use use_locked(compact_heap *heap) {
   return use;
 }
 
-static void give_back_locked(compact_heap *heap) {
+static void give_back_locked(compact_heap *heap, bool renamed) {
   for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
     cp_slab *const s = cp_slab_at(heap, slab);
-    if (s->role == ROLE_NONE) continue;
-    const bool source = s->role == ROLE_SOURCE && heap->twins.on;
-    s->role = ROLE_NONE;
+    const uint8_t role = hs_load_relaxed(&s->role);
+    if (role == ROLE_NONE) continue;
+    const bool source = role == ROLE_SOURCE && renamed;
+    hs_store_relaxed(&s->role, (uint8_t)ROLE_NONE);
     s->flags &= (uint8_t)~CP_SLAB_OWNED;
     cp_slab_count_locked(heap, slab);
     HS_REQUIRE(!source || s->used == 0, "an entry of slab %u was not renamed", slab); // I-cp-18
@@ -106,6 +110,8 @@ static void give_back_locked(compact_heap *heap) {
   }
   heap->slab_cursor = 0;
 }
+
+bool cp_twin_is_on(const compact_heap *heap) { return hs_load_acquire(&heap->twins.on) != 0; }
 
 bool cp_twin_is_due(compact_heap *heap, cp_effort effort) {
   hs_mutex_lock(&heap->lock);
@@ -121,11 +127,11 @@ void cp_twin_begin(compact_heap *heap, cp_effort effort) {
   if (cp_select_renaming(&use, effort))
     moving = effort == CP_EFFORT_EVERYTHING ? choose_everything(heap, use.live_entries)
                                             : choose_upper(heap);
-  if (moving == 0) give_back_locked(heap); // targets that were chosen in vain
+  if (moving == 0) give_back_locked(heap, false); // targets that were chosen in vain
+  hs_mutex_unlock(&heap->lock);
   heap->twins.slab = heap->twins.word = 0;
   heap->twins.made = 0;
-  heap->twins.on = moving > 0;
-  hs_mutex_unlock(&heap->lock);
+  if (moving > 0) cp_pin_rename(heap);
 }
 
 // ---- while objects are marked -------------------------------------------------------------------
@@ -134,7 +140,7 @@ static compact_entry *take_entry_locked(compact_heap *heap) {
   cp_twins *const twins = &heap->twins;
   for (;; twins->slab++, twins->word = 0) {
     HS_ASSERT(twins->slab < heap->slab_limit);
-    if (cp_slab_at(heap, twins->slab)->role != ROLE_TARGET) continue;
+    if (hs_load_relaxed(&cp_slab_at(heap, twins->slab)->role) != ROLE_TARGET) continue;
     _Atomic(uint64_t) *const words = cp_alloc_at(heap, twins->slab)->words;
     for (; twins->word < CP_SLAB_WORDS; twins->word++) {
       const uint64_t free = ~hs_load_relaxed(&words[twins->word]);
@@ -162,7 +168,8 @@ static uint64_t make_twin(compact_heap *heap, compact_entry *entry) {
 }
 
 static bool is_in_source(const compact_heap *heap, const compact_entry *entry) {
-  return cp_slab_at(heap, cp_entry_index(heap, entry) / CP_SLAB_ENTRIES)->role == ROLE_SOURCE;
+  const uint32_t slab = cp_entry_index(heap, entry) / CP_SLAB_ENTRIES;
+  return hs_load_relaxed(&cp_slab_at(heap, slab)->role) == ROLE_SOURCE;
 }
 
 compact_entry *cp_twin_of(compact_heap *heap, compact_entry *entry) {
@@ -173,14 +180,15 @@ compact_entry *cp_twin_of(compact_heap *heap, compact_entry *entry) {
 }
 
 compact_entry *cp_twin_if_any(const compact_heap *heap, compact_entry *entry) {
-  if (!heap->twins.on || !is_in_source(heap, entry)) return entry;
+  if (!cp_twin_is_on(heap) || !is_in_source(heap, entry)) return entry;
   const uint64_t word = hs_load_acquire(&entry->word); // pairs: make_twin
   return word & CP_ENTRY_FORWARDED ? heap->table + cp_entry_forwarded(word) : entry;
 }
 
 HS_COLD heap_ref compact_name_slow(const compact_thread *thread, heap_ref ref) {
   compact_heap *const heap = thread->heap;
-  return heap_is_null(ref) || !heap->twins.on ? ref : cp_ref_of(cp_twin_of(heap, cp_entry_of(ref)));
+  return heap_is_null(ref) || !cp_twin_is_on(heap) ? ref
+                                                   : cp_ref_of(cp_twin_of(heap, cp_entry_of(ref)));
 }
 
 HS_COLD void compact_store_slow(compact_thread *thread, _Atomic(uintptr_t) *slot, heap_ref value) {
@@ -194,7 +202,7 @@ static heap_ref new_name(void *context, heap_ref ref) {
 }
 
 void cp_twin_replace_shared(compact_heap *heap) {
-  if (heap->twins.on) hs_roots_replace(&heap->world, new_name, heap);
+  if (cp_twin_is_on(heap)) hs_roots_replace(&heap->world, new_name, heap);
 }
 
 static void replace_slots(void *context, heap_ref *slots, size_t count) {
@@ -203,14 +211,15 @@ static void replace_slots(void *context, heap_ref *slots, size_t count) {
 }
 
 void cp_twin_replace_frames(compact_heap *heap, hs_thread *thread) {
-  if (heap->twins.on) hs_roots_visit_thread(thread, replace_slots, heap);
+  if (cp_twin_is_on(heap)) hs_roots_visit_thread(thread, replace_slots, heap);
 }
 
 uint64_t cp_twin_end(compact_heap *heap) {
-  if (!heap->twins.on) return 0;
+  if (!cp_twin_is_on(heap)) return 0;
   hs_mutex_lock(&heap->lock);
-  give_back_locked(heap);
-  heap->twins.on = false;
+  give_back_locked(heap, true);
   hs_mutex_unlock(&heap->lock);
+  hs_store_release(&heap->twins.on,
+                   0u); // every name is a current one: what threads see does not matter
   return heap->twins.made;
 }
