@@ -81,7 +81,7 @@ void compact_unpin(compact_thread *thread, heap_ref object) {
   hs_mutex_unlock(&heap->pin_lock);
 }
 
-// Note [twins]
+// See Note [twins].
 void cp_pin_rename(compact_heap *heap) {
   hs_mutex_lock(&heap->pin_lock);
   hs_store_release(&heap->twins.on, 1u); // pairs: cp_twin_is_on, compact_same

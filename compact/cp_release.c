@@ -4,8 +4,6 @@
 // what the program will need before the next one and give back the rest.
 #include "compact/cp_internal.h"
 
-// Kept above what the next cycle's goal calls for, percent (Go's scavenger keeps as much).
-static const uint64_t RETAIN_PERCENT = 10;
 // The amount kept falls by 1/8 a cycle: a program whose live heap goes up and down within a few cycles
 // does not pay for giving back and faulting in the same pages each time.
 static const unsigned RETAIN_DECAY_SHIFT = 3;
@@ -72,7 +70,7 @@ static void release_excess(compact_heap *heap) {
   uint64_t needed = goal > marked ? goal - marked : 0;
   // A cycle may have come to its end beyond its goal. Under a memory limit nothing is kept for that.
   if (!heap->pacer.memory_limited) needed = hs_max_u64(needed, heap->course.taken_bytes);
-  const uint64_t wanted = needed + needed / 100 * RETAIN_PERCENT;
+  const uint64_t wanted = needed; // Go's scavenger keeps 10 % more, for what does not fit its spans
   heap->retained_bytes -= heap->retained_bytes >> RETAIN_DECAY_SHIFT;
   if (heap->retained_bytes < wanted || heap->pacer.memory_limited) heap->retained_bytes = wanted;
   const uint64_t keep = heap->retained_bytes;

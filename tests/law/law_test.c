@@ -35,11 +35,12 @@ static json_t *record_of(const char *heap, const char *arguments) {
   FILE *pipe = popen(command, "r");
   assert_non_null(pipe);
   json_t *record = json_loadf(pipe, 0, NULL);
-  pclose(pipe);
+  const int exit_status = pclose(pipe);
   assert_true(json_is_object(record));
   const char *status = json_string_value(json_object_get(record, "status"));
   if (strcmp(status, "ok") != 0) print_error("%s: status %s\n", command, status);
   assert_string_equal(status, "ok");
+  assert_int_equal(exit_status, 0); // a sanitizer that found something says so at the end
   return record;
 }
 
@@ -171,6 +172,25 @@ static void test_every_heap_computes_the_same(void **state) {
       "--workload mstress --set ops=20000 --set slots=8",
       "--workload mstress --set ops=10000 --set slots=3 --set threads=4 --set chain=7",
       "--workload mstress --set ops=10000 --set slots=8 --set noalloc=1",
+      "--workload sizeshift --set live=1M",
+      "--workload sizeshift --set live=256K --set law=W3 --set forced=0",
+      "--workload sizeshift --set live=256K --set law=W6 --set turnover=2",
+      "--workload lru_cache --set capacity=1M",
+      "--workload lru_cache --set capacity=1M --set keys=zipf --set key_octaves=13",
+      "--workload lru_cache --set capacity=1M --set sizes=lognormal --set touches=3",
+      "--workload redis_frag --set capacity=1M --set small_count=7000 --set large_count=1700 "
+      "--set idle_ms=1",
+      "--workload adversary --set live=1M",
+      "--workload adversary --set live=256K --set unit=8 --set largest=4096",
+      "--workload adversary --set kind=staircase --set live=1M",
+      "--workload deref --set n=10 --set steps=10000",
+      "--workload pins --set count=8000 --set idle_ms=1",
+      "--workload pins --set mode=stride --set count=8000 --set stride=64K --set idle_ms=0",
+      "--workload pins --set percent=50 --set count=16000 --set size=64 --set step=3 --set "
+      "idle_ms=0",
+      "--workload write_hot --set writes=200000 --set objects=5000",
+      "--workload write_hot --set writes=100000 --set objects=2000 --set threads=1 --set every=3",
+      "--workload write_hot --set writes=100000 --set objects=500 --set threads=4 --set share=500",
       "--workload service --set entries=40 --set burst_bytes=64K",
       "--workload service --set entries=40 --set burst_bytes=64K --set mitigation=copy",
       "--workload service --set entries=40 --set burst_bytes=64K --set mitigation=pool",
@@ -193,6 +213,181 @@ static void test_every_heap_computes_the_same(void **state) {
   }
 }
 
+static double metric_of(const json_t *record, const char *name) {
+  const json_t *value = json_object_get(json_object_get(record, "metrics"), name);
+  if (!json_is_number(value)) print_error("the record has no metric %s\n", name);
+  assert_true(json_is_number(value));
+  return json_number_value(value);
+}
+
+// A metric of a run of its own.
+static double metric_after(const char *heap, const char *arguments, const char *name) {
+  json_t *record = record_of(heap, arguments);
+  const double value = metric_of(record, name);
+  json_decref(record);
+  print_message("%s: %s %s is %.3f\n", heap, arguments, name, value);
+  return value;
+}
+
+// What the workloads that keep a cap say is live, from the definitions: the cap, short of it by less
+// than one object, and the tables.
+static void test_live_payload_is_that_of_the_model(void **state) {
+  (void)state;
+  enum { CAP = MIB, POINTER = 8, CHUNK = 512 };
+  static const struct {
+    const char *run;
+    size_t stage;
+    int64_t largest, table; // bytes of an object; of the tables with the live objects
+  } rows[] = {
+      // 100-byte objects: one slot each in whole chunks, and a directory for objects of 50 bytes.
+      {"--workload sizeshift --set live=1M --set law=W1", 2, 100,
+       POINTER * (CHUNK * (CAP / 100 / CHUNK + 1) + CAP / 50 / CHUNK + 1)},
+      // Chains for entries of about 64 bytes, and of 248.
+      {"--workload lru_cache --set capacity=1M", 0, 24 + 256, POINTER * CAP / 64},
+      {"--workload lru_cache --set capacity=1M", 1, 24 + 1024, POINTER * CAP / 64},
+      {"--workload lru_cache --set capacity=1M", 2, 24 + 64, POINTER * CAP / 64},
+      {"--workload redis_frag --set capacity=1M --set idle_ms=0 --set rounds=1 --set "
+       "small_count=9000 --set large_count=3000",
+       0, 8 + 492, POINTER * 4096},
+  };
+  static const char *const heaps[] = {"nonmoving", "compact", "libc", "go"};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (size_t h = 0; h < 4; h++) {
+      if (!runner_exists(heaps[h])) continue;
+      json_t *record = record_of(heaps[h], rows[i].run);
+      const int64_t live =
+          stage_value(json_object_get(record, "stages"), rows[i].stage, "live_bytes");
+      assert_true(live <= CAP + rows[i].table && live > CAP + rows[i].table - rows[i].largest);
+      json_decref(record);
+    }
+}
+
+// What these workloads are there to show, in bytes alone: after the sizes changed the non-moving heap
+// holds far more than what is live, the one that moves little more.
+static void test_changing_sizes_cost_the_heap_that_does_not_move(void **state) {
+  (void)state;
+  static const struct {
+    const char *run, *metric;
+    double nonmoving_above; // bytes for a live byte
+  } rows[] = {
+      {"--workload sizeshift --set live=8M", "deleted_footprint_ratio", 10},
+      {"--workload lru_cache --set capacity=8M", "large_footprint_ratio", 1.8},
+      {"--workload redis_frag --set capacity=8M --set small_count=60000 --set large_count=14000 "
+       "--set idle_ms=0",
+       "end_footprint_ratio", 1.8},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    double ratios[2];
+    for (size_t h = 0; h < 2; h++) {
+      json_t *record = record_of(h == 0 ? "nonmoving" : "compact", rows[i].run);
+      ratios[h] = metric_of(record, rows[i].metric);
+      json_decref(record);
+    }
+    print_message("%s: %s %.2f, moving %.2f\n", rows[i].run, rows[i].metric, ratios[0], ratios[1]);
+    assert_true(ratios[0] > rows[i].nonmoving_above);
+    assert_true(ratios[1] < 1.5);
+  }
+}
+
+// The staircase wastes exactly what its formula says on spans of Go's classes, but for metadata;
+// nothing on a heap that moves.
+static void test_staircase_costs_what_the_formula_says(void **state) {
+  (void)state;
+  static const char *const heaps[] = {"nonmoving", "go"};
+  const char *arguments = "--workload adversary --set kind=staircase --set live=2M";
+  for (size_t i = 0; i < 2; i++) {
+    if (!runner_exists(heaps[i])) continue;
+    json_t *record = record_of(heaps[i], arguments);
+    const double bound = metric_of(record, "end_bound_ratio");
+    const double got = metric_of(record, "end_footprint_ratio");
+    print_message("%s: %.3f bytes for a live byte, %.3f by the formula\n", heaps[i], got, bound);
+    assert_true(bound > 20);
+    assert_true(got > 0.97 * bound && got < 1.05 * bound);
+    json_decref(record);
+  }
+  assert_true(metric_after("compact", arguments, "end_footprint_ratio") < 1.2);
+}
+
+// Robson: no placement without moving uses less space. Up to 4 KiB no span of the non-moving heap
+// becomes free, so what it holds is that space.
+static void test_no_placement_beats_robson(void **state) {
+  (void)state;
+  const char *arguments = "--workload adversary --set live=2M --set largest=4096";
+  json_t *record = record_of("nonmoving", arguments);
+  for (unsigned size = 16; size <= 4096; size *= 2) {
+    char bound[LINE_BYTES], got[LINE_BYTES];
+    snprintf(bound, sizeof bound, "size_%05u_bound_ratio", size);
+    snprintf(got, sizeof got, "size_%05u_footprint_ratio", size);
+    assert_true(metric_of(record, got) >= metric_of(record, bound));
+    assert_true(metric_of(record, got) < 1.1 * metric_of(record, bound)); // and it is a good heap
+  }
+  json_decref(record);
+  assert_true(metric_after("compact", arguments, "end_footprint_ratio") < 1.2);
+}
+
+// Pins cost a heap that does not move nothing, and one that moves nothing after they are gone.
+static void test_pins_cost_only_while_they_last(void **state) {
+  (void)state;
+  static const char *const runs[] = {
+      "--workload pins --set percent=0 --set idle_ms=0",
+      "--workload pins --set percent=10 --set idle_ms=0",
+      "--workload pins --set percent=50 --set idle_ms=0",
+      "--workload pins --set mode=stride --set idle_ms=0",
+  };
+  for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+    json_t *record = record_of("nonmoving", runs[i]);
+    const double pinned = metric_of(record, "pinned_footprint_ratio");
+    const double unpinned = metric_of(record, "unpinned_footprint_ratio");
+    assert_true(pinned < 1.02 * unpinned && unpinned < 1.02 * pinned);
+    json_decref(record);
+    assert_true(metric_after("compact", runs[i], "unpinned_footprint_ratio") < 1.2);
+  }
+  assert_true(metric_after("compact", runs[0], "pinned_footprint_ratio") < 1.2);
+  assert_true(metric_after("compact", runs[3], "pinned_count") == 256); // 64 MiB / 256 KiB
+}
+
+// That the fragmented phase really runs beside evacuations, and the steady one does not.
+static void test_write_hot_is_written_while_objects_move(void **state) {
+  (void)state;
+  json_t *record =
+      record_of("compact", "--workload write_hot --set writes=1000000 --set objects=10000");
+  const double steady = metric_of(record, "steady_moved_bytes");
+  const double fragmented = metric_of(record, "fragmented_moved_bytes");
+  print_message("moved: steady %.0f bytes, fragmented %.0f\n", steady, fragmented);
+  assert_true(metric_of(record, "fragmented_cycles_count") > 0);
+  assert_true(fragmented > MIB && fragmented > 2 * steady);
+  json_decref(record);
+}
+
+// Collecting, moving and verifying at every allocation: a reference kept on the C stack would fault.
+static void test_workloads_bear_a_heap_under_stress(void **state) {
+  (void)state;
+  static const char *const heaps[] = {"nonmoving", "compact"};
+  static const char *const runs[] = {
+      "--workload sizeshift --set live=64K --set turnover=2 --set law=W5",
+      "--workload lru_cache --set capacity=64K --set turnover=1",
+      "--workload redis_frag --set capacity=64K --set small_count=400 --set large_count=200 "
+      "--set idle_ms=1",
+      "--workload adversary --set live=8K --set largest=512",
+      "--workload adversary --set kind=staircase --set live=4K --set largest=256",
+      "--workload deref --set n=5 --set steps=100",
+      "--workload pins --set count=400 --set percent=50 --set idle_ms=1",
+      "--workload write_hot --set writes=1000 --set objects=30 --set share=100",
+  };
+  char arguments[LINE_BYTES];
+  for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+    json_t *expected = record_of("libc", runs[i]);
+    for (size_t h = 0; h < 2; h++) {
+      snprintf(arguments, sizeof arguments, "%s --set stress=1 --set verify=1", runs[i]);
+      json_t *record = record_of(heaps[h], arguments);
+      assert_string_equal(json_string_value(json_object_get(record, "checksum")),
+                          json_string_value(json_object_get(expected, "checksum")));
+      json_decref(record);
+    }
+    json_decref(expected);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_nonmoving_obeys_the_closed_form),
@@ -200,6 +395,13 @@ int main(void) {
       cmocka_unit_test(test_nonmoving_agrees_with_go),
       cmocka_unit_test(test_compact_leaves_next_to_nothing),
       cmocka_unit_test(test_every_heap_computes_the_same),
+      cmocka_unit_test(test_live_payload_is_that_of_the_model),
+      cmocka_unit_test(test_changing_sizes_cost_the_heap_that_does_not_move),
+      cmocka_unit_test(test_staircase_costs_what_the_formula_says),
+      cmocka_unit_test(test_no_placement_beats_robson),
+      cmocka_unit_test(test_pins_cost_only_while_they_last),
+      cmocka_unit_test(test_write_hot_is_written_while_objects_move),
+      cmocka_unit_test(test_workloads_bear_a_heap_under_stress),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -46,7 +47,8 @@ type run struct {
 
 func workloads() []*workload {
 	return []*workload{&seedArray, &seedPointers, &seedPathological, &seedStep, &seedCopy, &churnLoad,
-		&bintrees, &allocLoad, &mstressLoad}
+		&bintrees, &allocLoad, &mstressLoad, &sizeShiftLoad, &lruCacheLoad, &redisFragLoad,
+		&adversaryLoad, &derefLoad, &pinsLoad, &writeHotLoad}
 }
 
 func findWorkload(name string) *workload {
@@ -109,6 +111,23 @@ func (w *workload) param(name string) *param {
 	return nil
 }
 
+var suffixShifts = map[string]uint{"": 0, "K": 10, "KiB": 10, "M": 20, "MiB": 20, "G": 30, "GiB": 30}
+
+// parseNumber takes the suffixes that the runners take.
+func parseNumber(text string) (uint64, bool) {
+	digits := strings.TrimRight(text, "kmgKMGiB")
+	suffix := text[len(digits):]
+	if suffix != "" {
+		suffix = strings.ToUpper(suffix[:1]) + suffix[1:]
+	}
+	shift, known := suffixShifts[suffix]
+	value, err := strconv.ParseUint(digits, 10, 63)
+	if !known || err != nil || value > math.MaxInt64>>shift {
+		return 0, false
+	}
+	return value << shift, true
+}
+
 func (p *param) parse(text string) uint64 {
 	for i, choice := range p.choices {
 		if choice == text {
@@ -119,8 +138,8 @@ func (p *param) parse(text string) uint64 {
 		fail(exitUsage, "parameter %s cannot be '%s': use one of %s", p.name, text,
 			strings.Join(p.choices, "|"))
 	}
-	value, err := strconv.ParseUint(text, 10, 63)
-	if err != nil || value < p.low || value > p.high {
+	value, known := parseNumber(text)
+	if !known || value < p.low || value > p.high {
 		fail(exitUsage, "parameter %s cannot be '%s': use a number from %d to %d", p.name, text, p.low,
 			p.high)
 	}
