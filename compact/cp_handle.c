@@ -19,6 +19,9 @@
 // A slab that is nearly full hands out words with a few entries each, which costs a refill per few
 // allocations: it is passed over until the table cannot grow. Bounds the loss to 1/8 of the table.
 static const uint32_t MIN_FREE_ENTRIES = CP_SLAB_ENTRIES / 8;
+// Looked at by a thread that needs a slab, under the lock: some microseconds. When none of them has room the
+// table grows by one slab, so by 1/256 of the full ones at most.
+static const uint32_t SCAN_SLABS = 256;
 // The table is made accessible in steps, to save system calls.
 static const size_t COMMIT_BYTES = 1 << 20;
 // Slabs given back, or looked at, in one hold of the lock: some 20 us.
@@ -63,14 +66,24 @@ bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab) {
   return true;
 }
 
-static uint32_t find_used_locked(compact_heap *heap, uint32_t from, uint32_t min_free) {
-  for (uint32_t slab = from; slab < heap->slab_frontier; slab++) {
+static uint32_t find_used_locked(compact_heap *heap, uint32_t from, uint32_t end,
+                                 uint32_t min_free) {
+  for (uint32_t slab = from; slab < end; slab++) {
     const cp_slab *const s = cp_slab_at(heap, slab);
     cp_slab_count_locked(heap, slab);
     // An owned slab's count belongs to its owner: do not read it.
     if (!(s->flags & CP_SLAB_OWNED) && s->used + min_free <= CP_SLAB_ENTRIES) return slab;
   }
   return CP_NONE;
+}
+
+// The next slab from the cursor on. One call looks at SCAN_SLABS at most, and the next goes on from there.
+static uint32_t find_next_locked(compact_heap *heap) {
+  const uint32_t from = heap->slab_cursor;
+  const uint32_t end = (uint32_t)hs_min_u64((uint64_t)from + SCAN_SLABS, heap->slab_frontier);
+  const uint32_t slab = find_used_locked(heap, from, end, MIN_FREE_ENTRIES);
+  if (slab == CP_NONE) heap->slab_cursor = hs_max_u64(from, end) & UINT32_MAX;
+  return slab;
 }
 
 // Stress mode: a slab that is in use, or else the next in turn, so that a page that was made
@@ -92,13 +105,13 @@ static uint32_t find_stress_locked(compact_heap *heap) {
 }
 
 uint32_t cp_slab_take_locked(compact_heap *heap) {
-  uint32_t slab = cp_is_stress(heap) ? find_stress_locked(heap)
-                                     : find_used_locked(heap, heap->slab_cursor, MIN_FREE_ENTRIES);
-  if (slab == CP_NONE) slab = heap->slab_frontier;
+  uint32_t slab = cp_is_stress(heap) ? find_stress_locked(heap) : find_next_locked(heap);
+  const bool fresh = slab == CP_NONE;
+  if (fresh) slab = heap->slab_frontier;
   if (cp_slab_ready_locked(heap, slab)) {
-    if (!cp_is_stress(heap)) heap->slab_cursor = slab + 1;
+    if (!cp_is_stress(heap) && !fresh) heap->slab_cursor = slab + 1;
   } else {
-    slab = find_used_locked(heap, 0, 1);
+    slab = find_used_locked(heap, 0, heap->slab_frontier, 1);
     if (slab == CP_NONE || !cp_slab_ready_locked(heap, slab)) return CP_NONE;
   }
   cp_slab_at(heap, slab)->flags |= CP_SLAB_OWNED;

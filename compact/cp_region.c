@@ -81,10 +81,12 @@ static uint32_t take_stress_locked(compact_heap *heap) {
   return open_locked(heap, heap->region_frontier);
 }
 
-uint32_t cp_region_take_locked(compact_heap *heap, bool fresh) {
-  if (fresh) return take_stress_locked(heap);
+// The next region with room from the cursor on, of at most `count`; CP_NONE: none of those.
+static uint32_t take_next_locked(compact_heap *heap, uint32_t count) {
   const bool reuse = !cp_is_stress(heap); // else a free region is taken in turn, not the lowest
-  for (uint32_t region = heap->region_cursor; region < heap->region_frontier; region++) {
+  const uint32_t from = heap->region_cursor;
+  const uint32_t end = (uint32_t)hs_min_u64((uint64_t)from + count, heap->region_frontier);
+  for (uint32_t region = from; region < end; region++) {
     const cp_region *const r = cp_region_at(heap, region);
     if ((r->state == CP_REGION_FREE && reuse) ||
         (r->state == CP_REGION_CLOSED && r->top + MIN_ROOM_BYTES <= CP_REGION_BYTES)) {
@@ -92,8 +94,18 @@ uint32_t cp_region_take_locked(compact_heap *heap, bool fresh) {
       return open_locked(heap, region);
     }
   }
-  heap->region_cursor = heap->region_frontier;
-  return reuse ? open_locked(heap, heap->region_frontier) : take_stress_locked(heap);
+  if (end > from) heap->region_cursor = end;
+  return CP_NONE;
+}
+
+// Looks at LOCKED_REGIONS, then grows, so by 1/256 of the full ones at most; looks at all before it gives up.
+uint32_t cp_region_take_locked(compact_heap *heap, bool fresh) {
+  if (fresh) return take_stress_locked(heap);
+  uint32_t region = take_next_locked(heap, LOCKED_REGIONS);
+  if (region == CP_NONE)
+    region =
+        cp_is_stress(heap) ? take_stress_locked(heap) : open_locked(heap, heap->region_frontier);
+  return region != CP_NONE ? region : take_next_locked(heap, UINT32_MAX);
 }
 
 void cp_region_give_locked(compact_heap *heap, uint32_t region) {
