@@ -214,7 +214,9 @@ bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref) {
   const uintptr_t index = offset / sizeof(compact_entry);
   // Not the frontier, which a marker may not read: the bitmap reaches as far, but for its last page.
   if (index / CP_SLAB_ENTRIES >= cp_side_bytes(&heap->alloc_bits) / sizeof(cp_bits)) return false;
-  return bit_is_set(&heap->alloc_bits, (uint32_t)index);
+  return bit_is_set(&heap->alloc_bits, (uint32_t)index) ||
+         hs_load_relaxed(&cp_slab_at(heap, (uint32_t)(index / CP_SLAB_ENTRIES))->role) ==
+             CP_ROLE_TARGET; // a twin, which is marked only
 }
 
 bool cp_entry_is_marked(const compact_heap *heap, uint32_t index) {

@@ -100,11 +100,13 @@ typedef struct cp_slab {
   uint8_t flags;         // [lock heap]
   uint8_t turn;          // [lock heap] of the heap, modulo 256, when `used` was counted
   _Atomic(uint8_t) role; // [collector] in a renaming beside the program. Note [twins]
+  uint32_t rank; // [collector] of the first entry in use, or the first free one. Note [twins]
 } cp_slab;
 enum {
   CP_SLAB_OWNED = 1,    // a thread takes words from it
   CP_SLAB_RESIDENT = 2, // its page is charged
 };
+enum { CP_ROLE_NONE = 0, CP_ROLE_SOURCE = 1, CP_ROLE_TARGET = 2 }; // cp_slab.role
 
 // Bit i of word w: entry 64 w + i.
 // Allocation bits change by plain stores of the slab's owner, or become others in a turn; markers may look
@@ -153,8 +155,9 @@ _Static_assert(sizeof(cp_region) == 32, "two descriptors per cache line");
 // A large object: a run of whole pages that never moves. Pages are numbered downwards from the top
 // of the object space. A free descriptor has no handle and links the next one in `page`.
 typedef struct cp_large {
-  compact_entry *handle; // [lock heap] its only entry; NULL: free descriptor
-  uint64_t bytes;        // granules in use, in bytes
+  _Atomic(compact_entry *)
+      handle;     // [lock heap; atomic while handles are renamed] NULL: free descriptor
+  uint64_t bytes; // granules in use, in bytes
   uint64_t ref_count;
   uint32_t page, page_count;
 } cp_large;
@@ -184,10 +187,9 @@ typedef struct cp_totals {
 
 // Renaming beside the program. Note [twins]
 typedef struct cp_twins {
-  _Atomic(uint32_t) on; // [atomic] written by the collector: objects may have two names
-  hs_mutex lock;        // innermost: twins are made one by one
-  uint32_t slab, word;  // [lock twins.lock] no free entry of a target before
-  uint64_t made;        // [lock twins.lock]
+  _Atomic(uint32_t) on;   // [atomic] written by the collector: objects may have two names
+  uint32_t begin, end;    // [collector] slabs among which the targets are
+  _Atomic(uint64_t) made; // [atomic]
 } cp_twins;
 
 // How much a cycle does for density.
@@ -283,7 +285,7 @@ struct compact_heap {
   uint64_t selected_ns;      // [collector] when regions were last chosen
   double moved_bytes_per_ns; // [collector] how fast objects were moved, lately
 
-  hs_mutex pin_lock;  // innermost, but for twins.lock
+  hs_mutex pin_lock;  // innermost
   cp_pin *pins;       // [lock pin_lock] CP_PIN_SLOTS, mapped at the first pin
   uint32_t pin_count; // [lock pin_lock]
 

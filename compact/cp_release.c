@@ -14,9 +14,10 @@ static const uint64_t HYSTERESIS_BYTES = 1 << 20;
 static const size_t QUEUE_KEPT_BYTES = 4 * CP_PAGE_BYTES;
 
 static void trim_frontiers(compact_heap *heap) {
-  while (heap->slab_frontier > 0 && cp_slab_at(heap, heap->slab_frontier - 1)->used == 0 &&
-         cp_slab_at(heap, heap->slab_frontier - 1)->flags == 0)
-    heap->slab_frontier--;
+  for (; heap->slab_frontier > 0; heap->slab_frontier--) {
+    const cp_slab *const last = cp_slab_at(heap, heap->slab_frontier - 1);
+    if (last->flags != 0 || last->used > 0) break; // in this order: a count is its owner's
+  }
   while (heap->region_frontier > 1) {
     const cp_region *const last = cp_region_at(heap, heap->region_frontier - 1);
     if (last->state != CP_REGION_FREE || last->resident > 0 || last->dirty > 0) break;

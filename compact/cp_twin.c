@@ -19,11 +19,12 @@
 //   cells, and in handshake C each thread those in its frames, after which it cannot come by another. A name
 //   in a frame is that of a live object, which was marked, so it has a twin.
 //   I-cp-18: after handshake C no entry of a source is marked, that is, allocated.
-//   Entries for as many twins as there are objects in sources are set aside first: making one never fails.
+//   The n-th entry that is in use in the sources becomes the n-th that is free in the targets, in table order.
+//   So neighbours stay neighbours, whatever order they are found in; a twin's place follows from the bitmaps,
+//   which nobody changes in slabs that the collector owns, and threads that make the same twin at the same time
+//   write the same words. Room for all was set aside: making a twin never fails.
 //   No entry of a source is handed out before its slab is given back, after C.
 #include "compact/cp_internal.h"
-
-enum { ROLE_NONE = 0, ROLE_SOURCE = 1, ROLE_TARGET = 2 }; // cp_slab.role
 
 // ---- choosing -----------------------------------------------------------------------------------
 
@@ -38,7 +39,7 @@ static void set_role(compact_heap *heap, uint32_t slab, uint8_t role) {
 static bool make_target(compact_heap *heap, uint32_t slab, uint64_t *room) {
   if (!cp_slab_ready_locked(heap, slab)) return false;
   *room += CP_SLAB_ENTRIES - cp_slab_at(heap, slab)->used;
-  set_role(heap, slab, ROLE_TARGET);
+  set_role(heap, slab, CP_ROLE_TARGET);
   return true;
 }
 
@@ -52,7 +53,7 @@ static uint64_t choose_upper(compact_heap *heap) {
       high--;
     } else if (moving + last->used <= room) {
       moving += last->used;
-      set_role(heap, --high, ROLE_SOURCE);
+      set_role(heap, --high, CP_ROLE_SOURCE);
     } else {
       const cp_slab *const first = cp_slab_at(heap, low);
       if (is_free_to_use(first) && first->used < CP_SLAB_ENTRIES && !make_target(heap, low, &room))
@@ -60,27 +61,43 @@ static uint64_t choose_upper(compact_heap *heap) {
       low++;
     }
   }
+  heap->twins.begin = 0;
+  heap->twins.end = low;
   return moving;
 }
 
-// Stress mode: everything, into slabs that were empty.
+// Stress mode: everything, into a run of slabs that were empty.
 static uint64_t choose_everything(compact_heap *heap, uint64_t entries) {
   enum { WINDOW = 256 }; // slabs to cycle through before one is used again
-  uint64_t room = 0;
   const uint32_t frontier = heap->slab_frontier;
-  uint32_t slab = heap->slab_stress <= WINDOW ? heap->slab_stress : 0;
-  for (; room < entries; slab++) {
-    if (slab < frontier &&
-        (!is_free_to_use(cp_slab_at(heap, slab)) || cp_slab_at(heap, slab)->used > 0))
-      continue;
+  const uint32_t slabs = (uint32_t)hs_div_up(entries, CP_SLAB_ENTRIES);
+  uint32_t begin = heap->slab_stress <= WINDOW ? heap->slab_stress : 0;
+  for (uint32_t slab = begin; slab < frontier && slab < begin + slabs; slab++)
+    if (!is_free_to_use(cp_slab_at(heap, slab)) || cp_slab_at(heap, slab)->used > 0)
+      begin = slab + 1;
+  heap->twins.begin = begin;
+  heap->twins.end = heap->slab_stress = begin + slabs;
+  uint64_t room = 0;
+  for (uint32_t slab = begin; slab < begin + slabs; slab++)
     if (!make_target(heap, slab, &room)) return 0;
-  }
-  heap->slab_stress = slab;
-  for (slab = 0; slab < frontier; slab++) {
+  for (uint32_t slab = 0; slab < frontier; slab++) {
     const cp_slab *const s = cp_slab_at(heap, slab);
-    if (is_free_to_use(s) && s->used > 0) set_role(heap, slab, ROLE_SOURCE);
+    if (is_free_to_use(s) && s->used > 0) set_role(heap, slab, CP_ROLE_SOURCE);
   }
   return entries;
+}
+
+// Numbers the entries in use of sources, and the free ones of targets: `rank` is that of a slab's first.
+static void rank_entries(compact_heap *heap) {
+  uint32_t source_rank = 0, target_rank = 0;
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
+    cp_slab *const s = cp_slab_at(heap, slab);
+    const uint8_t role = hs_load_relaxed(&s->role);
+    s->rank = role == CP_ROLE_SOURCE ? source_rank : target_rank;
+    if (role == CP_ROLE_SOURCE) source_rank += s->used;
+    if (role == CP_ROLE_TARGET) target_rank += CP_SLAB_ENTRIES - (uint32_t)s->used;
+  }
+  HS_ASSERT(source_rank <= target_rank);
 }
 
 static cp_table_use use_locked(compact_heap *heap) {
@@ -99,9 +116,9 @@ static void give_back_locked(compact_heap *heap, bool renamed) {
   for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
     cp_slab *const s = cp_slab_at(heap, slab);
     const uint8_t role = hs_load_relaxed(&s->role);
-    if (role == ROLE_NONE) continue;
-    const bool source = role == ROLE_SOURCE && renamed;
-    hs_store_relaxed(&s->role, (uint8_t)ROLE_NONE);
+    if (role == CP_ROLE_NONE) continue;
+    const bool source = role == CP_ROLE_SOURCE && renamed;
+    hs_store_relaxed(&s->role, (uint8_t)CP_ROLE_NONE);
     s->flags &= (uint8_t)~CP_SLAB_OWNED;
     cp_slab_count_locked(heap, slab);
     HS_REQUIRE(!source || s->used == 0, "an entry of slab %u was not renamed", slab); // I-cp-18
@@ -127,49 +144,78 @@ void cp_twin_begin(compact_heap *heap, cp_effort effort) {
   if (cp_select_renaming(&use, effort))
     moving = effort == CP_EFFORT_EVERYTHING ? choose_everything(heap, use.live_entries)
                                             : choose_upper(heap);
-  if (moving == 0) give_back_locked(heap, false); // targets that were chosen in vain
+  if (moving == 0)
+    give_back_locked(heap, false); // targets that were chosen in vain
+  else
+    rank_entries(heap);
   hs_mutex_unlock(&heap->lock);
-  heap->twins.slab = heap->twins.word = 0;
-  heap->twins.made = 0;
+  hs_store_relaxed(&heap->twins.made, (uint64_t)0);
   if (moving > 0) cp_pin_rename(heap);
 }
 
 // ---- while objects are marked -------------------------------------------------------------------
 
-static compact_entry *take_entry_locked(compact_heap *heap) {
-  cp_twins *const twins = &heap->twins;
-  for (;; twins->slab++, twins->word = 0) {
-    HS_ASSERT(twins->slab < heap->slab_limit);
-    if (hs_load_relaxed(&cp_slab_at(heap, twins->slab)->role) != ROLE_TARGET) continue;
-    _Atomic(uint64_t) *const words = cp_alloc_at(heap, twins->slab)->words;
-    for (; twins->word < CP_SLAB_WORDS; twins->word++) {
-      const uint64_t free = ~hs_load_relaxed(&words[twins->word]);
-      if (free == 0) continue;
-      hs_store_relaxed(&words[twins->word], ~free | (free & (~free + 1)));
-      return heap->table + (size_t)twins->slab * CP_SLAB_ENTRIES + twins->word * CP_WORD_ENTRIES +
-             hs_ctz64(free);
-    }
+// How many entries before this one are in use in its slab.
+static uint32_t used_before(const compact_heap *heap, uint32_t index) {
+  const _Atomic(uint64_t) *const words = cp_alloc_at(heap, index / CP_SLAB_ENTRIES)->words;
+  const uint32_t last = index % CP_SLAB_ENTRIES / CP_WORD_ENTRIES;
+  uint32_t count = 0;
+  for (uint32_t word = 0; word < last; word++)
+    count += hs_popcount64(hs_load_relaxed(&words[word]));
+  const uint64_t below = (1ull << (index % CP_WORD_ENTRIES)) - 1;
+  return count + hs_popcount64(hs_load_relaxed(&words[last]) & below);
+}
+
+// The last target slab whose rank is not above: a binary search, as ranks ascend in the range. Slabs in it that
+// are no targets have the rank of the next one that is.
+static uint32_t slab_of_rank(const compact_heap *heap, uint32_t rank) {
+  uint32_t low = heap->twins.begin, high = heap->twins.end;
+  while (high - low > 1) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (cp_slab_at(heap, middle)->rank <= rank)
+      low = middle;
+    else
+      high = middle;
   }
+  HS_ASSERT(hs_load_relaxed(&cp_slab_at(heap, low)->role) == CP_ROLE_TARGET);
+  return low;
+}
+
+static compact_entry *entry_of_rank(const compact_heap *heap, uint32_t rank) {
+  const uint32_t slab = slab_of_rank(heap, rank);
+  const _Atomic(uint64_t) *const words = cp_alloc_at(heap, slab)->words;
+  uint32_t left = rank - cp_slab_at(heap, slab)->rank;
+  for (uint32_t word = 0; word < CP_SLAB_WORDS; word++) {
+    uint64_t free = ~hs_load_relaxed(&words[word]);
+    const uint32_t count = hs_popcount64(free);
+    if (left >= count) {
+      left -= count;
+      continue;
+    }
+    while (left-- > 0) free &= free - 1;
+    return heap->table + (size_t)slab * CP_SLAB_ENTRIES + word * CP_WORD_ENTRIES + hs_ctz64(free);
+  }
+  HS_UNREACHABLE();
 }
 
 static uint64_t make_twin(compact_heap *heap, compact_entry *entry) {
-  hs_mutex_lock(&heap->twins.lock);
-  uint64_t word = cp_entry_load(entry);
-  if (!(word & CP_ENTRY_FORWARDED)) {
-    compact_entry *const twin = take_entry_locked(heap);
-    cp_entry_store(twin, word);
-    if (word & CP_ENTRY_LARGE) cp_large_at(heap, cp_entry_descriptor(word))->handle = twin;
-    word = cp_entry_forward(word, cp_entry_index(heap, twin));
-    hs_store_release(&entry->word, word); // pairs: cp_twin_of
-    heap->twins.made++;
-  }
-  hs_mutex_unlock(&heap->twins.lock);
-  return word;
+  uint64_t word = hs_load_acquire(&entry->word); // pairs: the exchange below
+  if (word & CP_ENTRY_FORWARDED) return word;
+  const uint32_t index = cp_entry_index(heap, entry);
+  const uint32_t rank = cp_slab_at(heap, index / CP_SLAB_ENTRIES)->rank + used_before(heap, index);
+  compact_entry *const twin = entry_of_rank(heap, rank);
+  cp_entry_store(twin, word);
+  if (word & CP_ENTRY_LARGE)
+    hs_store_relaxed(&cp_large_at(heap, cp_entry_descriptor(word))->handle, twin);
+  const uint64_t forwarded = cp_entry_forward(word, cp_entry_index(heap, twin));
+  if (hs_cas_acq_rel(&entry->word, &word, forwarded)) // else another thread has done the same
+    hs_add_relaxed(&heap->twins.made, (uint64_t)1);
+  return forwarded;
 }
 
 static bool is_in_source(const compact_heap *heap, const compact_entry *entry) {
   const uint32_t slab = cp_entry_index(heap, entry) / CP_SLAB_ENTRIES;
-  return hs_load_relaxed(&cp_slab_at(heap, slab)->role) == ROLE_SOURCE;
+  return hs_load_relaxed(&cp_slab_at(heap, slab)->role) == CP_ROLE_SOURCE;
 }
 
 compact_entry *cp_twin_of(compact_heap *heap, compact_entry *entry) {
@@ -221,5 +267,5 @@ uint64_t cp_twin_end(compact_heap *heap) {
   hs_mutex_unlock(&heap->lock);
   hs_store_release(&heap->twins.on,
                    0u); // every name is a current one: what threads see does not matter
-  return heap->twins.made;
+  return hs_load_relaxed(&heap->twins.made);
 }
