@@ -19,7 +19,7 @@
   X(max_fragmentation_bytes, "heap_inuse - heap_alloc: the seed's maxFragmentation")               \
   X(metadata_bytes, "resident bytes of everything else the heap owns")                             \
   X(handle_table_bytes, "part of metadata: resident bytes of the handle table")                    \
-  X(hollow_bytes, "given back inside spans in use, at the grain of OS pages (subpage_release)")    \
+  X(hollow_bytes, "given back inside spans or regions in use, at the grain of OS pages")           \
   X(footprint_bytes, "heap_usage + metadata - hollow: the honest total")                           \
   X(total_alloc_bytes, "cumulative bytes allocated")                                               \
   X(mallocs_count, "cumulative objects allocated")                                                 \

@@ -137,6 +137,19 @@ static inline void copy_granules(char *to, const char *from, uint32_t bytes) {
   for (uint32_t i = 0; i < bytes; i += CP_GRANULE_BYTES) memcpy(to + i, from + i, CP_GRANULE_BYTES);
 }
 
+static bool move_one(compact_heap *heap, compact_entry *entry, cp_region *source,
+                     cp_destination *to, uint64_t *moved) {
+  const uint64_t word = cp_entry_load(entry);
+  const uint32_t bytes = cp_entry_bytes(word);
+  char *const copy = cp_destination_room(to, bytes);
+  if (!copy) return false;
+  copy_granules(copy, heap->objects + cp_entry_offset(word), bytes);
+  cp_entry_store(entry, cp_entry_place(word, (size_t)(copy - heap->objects)));
+  cp_destination_count(to, source, bytes);
+  *moved += bytes;
+  return true;
+}
+
 // Moves objects of one source, in order, until none is left or the time is over; false: no memory.
 // The clock is read at most once per CLOCK_BYTES copied: some microseconds.
 static bool evacuate_region(compact_heap *heap, const uint32_t *entries, uint32_t region,
@@ -146,18 +159,10 @@ static bool evacuate_region(compact_heap *heap, const uint32_t *entries, uint32_
   uint32_t since_clock = 0;
   while (r->live_count > 0) {
     cp_evacuate_prefetch(heap, entries + r->list, r->live_count);
-    compact_entry *const entry = heap->table + entries[r->list];
-    const uint64_t word = cp_entry_load(entry);
-    const uint32_t bytes = cp_entry_bytes(word);
-    HS_ASSERT(cp_entry_offset(word) >> CP_REGION_SHIFT == region);
-    char *const copy = cp_destination_room(to, bytes);
-    if (!copy) return false;
-    copy_granules(copy, heap->objects + cp_entry_offset(word), bytes);
-    cp_entry_store(entry, cp_entry_place(word, (size_t)(copy - heap->objects)));
-    cp_destination_count(to, r, bytes);
+    const uint64_t before = *moved;
+    if (!move_one(heap, heap->table + entries[r->list], r, to, moved)) return false;
     r->list++;
-    *moved += bytes;
-    since_clock += bytes;
+    since_clock += (uint32_t)(*moved - before);
     if (since_clock < CLOCK_BYTES) continue;
     since_clock = 0;
     if (hs_os_now_ns() >= until_ns) return true;
@@ -165,14 +170,33 @@ static bool evacuate_region(compact_heap *heap, const uint32_t *entries, uint32_
   return true;
 }
 
+// The same for a source with pinned objects, which stay and are gathered at the beginning of its part of the map.
+// They are few sources, and small, so the clock is not looked at.
+static bool evacuate_around_pins(compact_heap *heap, uint32_t *entries, uint32_t region,
+                                 cp_destination *to, uint64_t *moved) {
+  cp_region *const r = cp_region_at(heap, region);
+  const uint32_t count = r->live_count;
+  uint32_t kept = 0;
+  bool full = false;
+  for (uint32_t i = 0; i < count; i++) {
+    compact_entry *const entry = heap->table + entries[r->list + i];
+    const bool stays = full || cp_pin_is_pinned_stw(heap, entry);
+    full = full || (!stays && !move_one(heap, entry, r, to, moved));
+    if (stays || full) entries[r->list + kept++] = entries[r->list + i];
+  }
+  HS_ASSERT(kept == r->live_count);
+  return !full;
+}
+
 // A source is done with: free, or with what is left in it open to allocation again.
-void cp_evacuate_finish(compact_heap *heap, uint32_t region) {
+void cp_evacuate_finish(compact_heap *heap, const cp_back_map *map, uint32_t region) {
   cp_region *const r = cp_region_at(heap, region);
   hs_mutex_lock(&heap->lock);
   r->source = false;
   if (r->live_count == 0) {
     cp_region_free_locked(heap, region);
   } else {
+    if (map->entries) cp_region_hollow_locked(heap, region, map->entries + r->list, r->live_count);
     r->state = CP_REGION_CLOSED;
     if (region < heap->region_cursor) heap->region_cursor = region;
   }
@@ -188,12 +212,14 @@ bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uin
   for (; map->next < map->end && hs_os_now_ns() < until_ns; map->next++) {
     cp_region *const r = cp_region_at(heap, map->next);
     if (!r->source) continue;
-    const bool moves = map->entries && r->pinned == 0;
-    if (moves && !evacuate_region(heap, map->entries, map->next, &to, until_ns, moved))
-      cp_back_map_destroy(heap, map); // no room: the others stay as they are
-    else if (moves && r->live_count > 0)
-      break; // time is over
-    cp_evacuate_finish(heap, map->next);
+    bool room = true;
+    if (map->entries && r->pinned > 0)
+      room = evacuate_around_pins(heap, map->entries, map->next, &to, moved);
+    else if (map->entries)
+      room = evacuate_region(heap, map->entries, map->next, &to, until_ns, moved);
+    if (room && map->entries && r->pinned == 0 && r->live_count > 0) break; // time is over
+    cp_evacuate_finish(heap, map, map->next);
+    if (!room) cp_back_map_destroy(heap, map); // the others stay as they are
   }
   cp_destination_close(&to);
   if (map->next < map->end) return false;

@@ -129,14 +129,16 @@ typedef enum cp_region_state {
 } cp_region_state;
 
 // I-cp-4: objects lie in [0, top); top <= dirty <= region size; bytes at dirty and above are zero.
-// I-cp-5: pages below resident are charged to the heap, and page_up(top) <= resident.
+// I-cp-5: pages below resident are charged to the heap but for hollow ones, and page_up(top) <= resident.
+// I-cp-19: hollow pages lie below page_up(top), hold no object, and none will lie there before the region is
+//          free: objects that could not be moved (pinned ones) keep a region, not its pages.
 // I-cp-13: when marking is complete `live` of a region that no thread holds counts its marked objects:
 //          those that markers found and those allocated black, which their threads count.
 typedef struct cp_region {
-  uint32_t state;    // [lock heap] cp_region_state
   uint32_t top;      // [owner]
   uint32_t dirty;    // [owner]
   uint32_t resident; // [owner]
+  uint32_t list;     // [collector] beginning of its part of the back-map, see cp_evacuate.c
   union {
     _Atomic(uint64_t) live; // [atomic] while objects are marked, bytes and count in one addition
     struct {
@@ -147,7 +149,8 @@ typedef struct cp_region {
   uint16_t pinned; // [collector] pinned objects, at most CP_PIN_SLOTS
   uint8_t source;  // [collector] state is SOURCE; that field is not the collector's alone
   uint8_t turn;    // [lock heap] of the heap, modulo 256, when the region was opened last
-  uint32_t list;   // [collector] end of its part of the back-map, see cp_evacuate.c
+  uint8_t state;   // [lock heap] cp_region_state
+  uint8_t hollow;  // [lock heap] pages below top without objects, given back. I-cp-19
 } cp_region;
 _Static_assert(sizeof(cp_region) == 32, "two descriptors per cache line");
 #define CP_LIVE(bytes, count) ((uint64_t)(bytes) | (uint64_t)(count) << 32) // for cp_region.live
@@ -397,7 +400,10 @@ void cp_region_give_locked(compact_heap *heap, uint32_t region);
 HS_NODISCARD bool cp_region_charge(compact_heap *heap, cp_region *region, uint32_t end,
                                    bool reserve);
 void cp_region_free_locked(compact_heap *heap, uint32_t region);
-void cp_region_free_dead(compact_heap *heap);      // after a turn
+void cp_region_free_dead(compact_heap *heap); // after a turn
+// Gives back the pages below top that none of the region's objects lies on; they are all that live in it.
+void cp_region_hollow_locked(compact_heap *heap, uint32_t region, const uint32_t *entries,
+                             uint32_t count);
 uint64_t cp_region_free_bytes(compact_heap *heap); // charged to free regions
 uint64_t cp_region_purge(compact_heap *heap, uint64_t keep_bytes, bool tails);
 
@@ -486,7 +492,7 @@ void cp_destination_close(cp_destination *to);
 bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t until_ns,
                      uint64_t *moved);
 void cp_evacuate_count_pins(compact_heap *heap, uint32_t regions);
-void cp_evacuate_finish(compact_heap *heap, uint32_t region);
+void cp_evacuate_finish(compact_heap *heap, const cp_back_map *map, uint32_t region);
 
 // Entries and objects are rarely in the cache: each is fetched some objects ahead.
 static inline void cp_evacuate_prefetch(const compact_heap *heap, const uint32_t *entries,
@@ -496,6 +502,11 @@ static inline void cp_evacuate_prefetch(const compact_heap *heap, const uint32_t
   if (left > OBJECT_AHEAD)
     HS_PREFETCH(heap->objects +
                 cp_entry_offset(cp_entry_load(heap->table + entries[OBJECT_AHEAD])));
+}
+
+// Something in the region could be moved.
+static inline bool cp_region_has_movable(const cp_region *region) {
+  return region->live_count > region->pinned;
 }
 
 // cp_relocate.c: the same beside the program. False: sources are left, with objects that are always

@@ -114,9 +114,49 @@ void cp_region_give_locked(compact_heap *heap, uint32_t region) {
   if (region < heap->region_cursor) heap->region_cursor = region;
 }
 
+// Charges the hollow pages again: they may be touched from now on.
+static void fill_hollow_locked(compact_heap *heap, cp_region *r) {
+  hs_add_relaxed(&heap->resident_bytes, (uint64_t)r->hollow * CP_PAGE_BYTES);
+  r->hollow = 0;
+}
+
+void cp_region_hollow_locked(compact_heap *heap, uint32_t region, const uint32_t *entries,
+                             uint32_t count) {
+  enum { PAGES = CP_REGION_BYTES / CP_PAGE_BYTES };
+  _Static_assert(PAGES == 64, "a bit per page");
+  cp_region *const r = cp_region_at(heap, region);
+  uint64_t occupied = 0;
+  uint32_t top = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const uint64_t word = cp_entry_load(heap->table + entries[i]);
+    const uint32_t begin = (uint32_t)(cp_entry_offset(word) & (CP_REGION_BYTES - 1));
+    const uint32_t end = begin + cp_entry_bytes(word);
+    for (uint32_t page = begin / CP_PAGE_BYTES; page * CP_PAGE_BYTES < end; page++)
+      occupied |= 1ull << page;
+    if (end > top) top = end;
+  }
+  fill_hollow_locked(heap, r);
+  hs_track_free(cp_region_start(heap, region) + top, r->top - top);
+  r->top = top; // what is above is garbage
+  for (uint32_t page = 0; page * CP_PAGE_BYTES < top; page++) {
+    uint32_t end = page;
+    while (end * CP_PAGE_BYTES < top && !(occupied >> end & 1)) end++;
+    if (end == page) continue;
+    const size_t bytes = (size_t)(end - page) * CP_PAGE_BYTES;
+    if (hs_os_purge(cp_region_start(heap, region) + (size_t)page * CP_PAGE_BYTES, bytes,
+                    HS_OS_PURGE_DONTNEED) != 0)
+      break; // stays charged
+    r->hollow = (uint8_t)(r->hollow + (end - page));
+    hs_sub_relaxed(&heap->resident_bytes, (uint64_t)bytes);
+    heap->totals.scavenged_bytes += bytes;
+    page = end;
+  }
+}
+
 void cp_region_free_locked(compact_heap *heap, uint32_t region) {
   cp_region *const r = cp_region_at(heap, region);
   char *const start = cp_region_start(heap, region);
+  fill_hollow_locked(heap, r);
   r->state = CP_REGION_FREE;
   r->top = r->live_bytes = r->live_count = 0;
   if (region < heap->region_cursor) heap->region_cursor = region;

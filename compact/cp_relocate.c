@@ -47,7 +47,7 @@ typedef struct relocation {
 
 static bool is_in_batch(const relocation *r, uint32_t region) {
   const cp_region *const source = cp_region_at(r->heap, region);
-  return source->source && source->pinned == 0;
+  return source->source && cp_region_has_movable(source);
 }
 
 // The next sources, BATCH_BYTES of them or one.
@@ -142,8 +142,8 @@ static void copy(relocation *r, batch b) {
 static void free_batch(relocation *r, batch b) {
   for (uint32_t region = b.begin; region < b.end; region++) {
     const cp_region *const source = cp_region_at(r->heap, region);
-    if (source->source && (source->live_count == 0 || source->pinned > 0))
-      cp_evacuate_finish(r->heap, region);
+    if (source->source && !cp_region_has_movable(source))
+      cp_evacuate_finish(r->heap, r->map, region);
   }
 }
 
@@ -169,7 +169,8 @@ static void relocate_all(relocation *r) {
 static uint32_t sources_left(const compact_heap *heap, const cp_back_map *map) {
   uint32_t count = 0;
   for (uint32_t region = 1; region < map->end; region++)
-    count += cp_region_at(heap, region)->source;
+    count +=
+        cp_region_at(heap, region)->source && cp_region_has_movable(cp_region_at(heap, region));
   return count;
 }
 
@@ -179,7 +180,7 @@ bool cp_relocate(compact_heap *heap, cp_back_map *map, cp_effort effort, cp_move
                   .to = {heap, CP_NONE, effort == CP_EFFORT_EVERYTHING},
                   .moves = moves};
   for (uint32_t region = 1; !map->entries && region < map->end; region++) // no memory for the map
-    if (cp_region_at(heap, region)->source) cp_evacuate_finish(heap, region);
+    if (cp_region_at(heap, region)->source) cp_evacuate_finish(heap, map, region);
   // The second try is for objects that were written just then; what is always written fails again.
   for (int tries = 0; tries < 2 && !r.full && sources_left(heap, map) > 0; tries++) {
     map->next = 1;
@@ -196,7 +197,7 @@ bool cp_relocate(compact_heap *heap, cp_back_map *map, cp_effort effort, cp_move
 
 void cp_relocate_give_up(compact_heap *heap, cp_back_map *map) {
   for (uint32_t region = 1; region < map->end; region++)
-    if (cp_region_at(heap, region)->source) cp_evacuate_finish(heap, region);
+    if (cp_region_at(heap, region)->source) cp_evacuate_finish(heap, map, region);
   map->next = map->end;
   cp_back_map_destroy(heap, map);
 }

@@ -20,7 +20,8 @@ static const uint32_t AUTOMATIC_MIN_GARBAGE_BYTES = 16 << 10,
                       FULL_MIN_GARBAGE_BYTES = CP_PAGE_BYTES;
 
 bool cp_select_is_source(const cp_region *region, cp_effort effort) {
-  if (region->state != CP_REGION_CLOSED || region->pinned > 0) return false;
+  if (region->state != CP_REGION_CLOSED) return false;
+  if (region->pinned > 0 && !cp_region_has_movable(region) && region->hollow > 0) return false;
   if (effort == CP_EFFORT_EVERYTHING) return true;
   const bool full = effort == CP_EFFORT_FULL;
   const uint32_t garbage = region->top - region->live_bytes;

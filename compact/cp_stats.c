@@ -41,12 +41,22 @@ static uint64_t inuse_bytes_stw(const compact_heap *heap) {
   return bytes;
 }
 
+static uint64_t hollow_bytes_stw(const compact_heap *heap) {
+  uint64_t bytes = 0;
+  for (uint32_t region = 1; region < heap->region_frontier; region++)
+    bytes += (uint64_t)cp_region_at(heap, region)->hollow * CP_PAGE_BYTES;
+  return bytes;
+}
+
 static void set_memory(compact_heap *heap, heap_stats *out) {
   const cp_totals *const totals = &heap->totals;
   const uint64_t guard = CP_REGION_BYTES; // never accessible
   const uint64_t sys = heap->low_committed - guard + heap->high_committed;
   heap_stats_set(out, HEAP_STAT_heap_sys_bytes, sys);
-  heap_stats_set(out, HEAP_STAT_heap_released_bytes, sys - hs_load_relaxed(&heap->resident_bytes));
+  const uint64_t hollow = hollow_bytes_stw(heap);
+  heap_stats_set(out, HEAP_STAT_heap_released_bytes,
+                 sys - hs_load_relaxed(&heap->resident_bytes) - hollow);
+  heap_stats_set(out, HEAP_STAT_hollow_bytes, hollow);
   heap_stats_set(out, HEAP_STAT_heap_inuse_bytes, inuse_bytes_stw(heap));
   heap_stats_set(out, HEAP_STAT_heap_alloc_bytes, totals->live_bytes + totals->since_bytes);
   heap_stats_set(out, HEAP_STAT_metadata_bytes, cp_metadata_bytes(heap));
@@ -139,10 +149,12 @@ static void visit_regions(const compact_heap *heap, const page_counts *counts, h
     const cp_region *const r = cp_region_at(heap, region);
     for (uint32_t at = 0; at < CP_REGION_BYTES; at += CP_PAGE_BYTES) {
       const size_t offset = ((size_t)region << CP_REGION_SHIFT) + at;
-      const heap_map_page page = {.address = (uintptr_t)heap->objects + offset,
-                                  .page_bytes = CP_PAGE_BYTES,
-                                  .live_bytes = counts->live[offset / CP_PAGE_BYTES],
-                                  .resident = at < r->resident};
+      const heap_map_page page = {
+          .address = (uintptr_t)heap->objects + offset,
+          .page_bytes = CP_PAGE_BYTES,
+          .live_bytes = counts->live[offset / CP_PAGE_BYTES],
+          .resident = at < r->resident &&
+                      (r->hollow == 0 || at >= r->top || counts->live[offset / CP_PAGE_BYTES] > 0)};
       visit(context, &page);
     }
   }

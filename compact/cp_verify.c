@@ -153,7 +153,7 @@ static void check_memory(verifier *v) {
     if (r->top > r->dirty || r->dirty > CP_REGION_BYTES || r->top > r->resident ||
         r->resident > CP_REGION_BYTES || r->resident % CP_PAGE_BYTES != 0)
       fail(v, "region %u: top %u, dirty %u, resident %u", number, r->top, r->dirty, r->resident);
-    resident += r->resident;
+    resident += r->resident - (uint64_t)r->hollow * CP_PAGE_BYTES;
   }
   const uint8_t *const states = (const uint8_t *)heap->pages.base;
   for (uint32_t page = 0; page < heap->page_frontier; page++) {

@@ -116,8 +116,12 @@ static void test_selection_is_by_garbage(void **state) {
   r.live_bytes = 195000;
   assert_false(cp_select_is_source(&r, CP_EFFORT_FULL));
   assert_true(cp_select_is_source(&r, CP_EFFORT_EVERYTHING));
-  r.pinned = 1;
+  r.live_count = r.pinned = 1;
+  assert_true(cp_select_is_source(&r, CP_EFFORT_EVERYTHING)); // it has pages to give back
+  r.hollow = 1;
   assert_false(cp_select_is_source(&r, CP_EFFORT_EVERYTHING));
+  r.live_count = 2;
+  assert_true(cp_select_is_source(&r, CP_EFFORT_EVERYTHING));
   r = (cp_region){.state = CP_REGION_OPEN, .top = 200000};
   assert_false(cp_select_is_source(&r, CP_EFFORT_EVERYTHING));
   r = (cp_region){.state = CP_REGION_CLOSED, .top = 3000, .live_bytes = 8};
