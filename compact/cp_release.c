@@ -4,9 +4,9 @@
 // what the program will need before the next one and give back the rest.
 #include "compact/cp_internal.h"
 
-// The amount kept falls by 1/8 a cycle: a program whose live heap goes up and down within a few cycles
+// The amount kept falls by half a cycle: a program whose live heap goes up and down within a few cycles
 // does not pay for giving back and faulting in the same pages each time.
-static const unsigned RETAIN_DECAY_SHIFT = 3;
+static const unsigned RETAIN_DECAY_SHIFT = 1;
 // Less than this is not worth the system calls and the faults that follow.
 static const uint64_t HYSTERESIS_BYTES = 1 << 20;
 
@@ -70,7 +70,8 @@ static void release_excess(compact_heap *heap) {
   const uint64_t marked = hs_load_relaxed(&heap->marked_bytes);
   uint64_t needed = goal > marked ? goal - marked : 0;
   // A cycle may have come to its end beyond its goal. Under a memory limit nothing is kept for that.
-  if (!heap->pacer.memory_limited) needed = hs_max_u64(needed, heap->course.taken_bytes);
+  if (!heap->pacer.memory_limited)
+    needed = hs_max_u64(needed, hs_min_u64(heap->course.taken_bytes, needed + needed / 4));
   const uint64_t wanted = needed; // Go's scavenger keeps 10 % more, for what does not fit its spans
   heap->retained_bytes -= heap->retained_bytes >> RETAIN_DECAY_SHIFT;
   if (heap->retained_bytes < wanted || heap->pacer.memory_limited) heap->retained_bytes = wanted;
