@@ -14,6 +14,7 @@
 //            ever used with both bitmaps as allocation bits.
 //   Slabs are counted again by whoever looks at them next (I-cp-3), the collector in the end. A region that
 //   was opened since the turn may hold objects that nobody counted (I-cp-13), so it is not freed.
+//   Checked by tests/model/turn.pml.
 #include "compact/cp_internal.h"
 
 // A slab that is nearly full hands out words with a few entries each, which costs a refill per few

@@ -26,6 +26,7 @@
 //   Pins: a pin is put into the table, then its thread acts as a writer. If it did so before its answer to
 //   the first handshake the collector finds it in the table; if later, it has seen the tag.
 //   A thread in a blocking region holds no pointer that is not pinned, and is answered for.
+//   Checked by tests/model/relocation.pml.
 #include "allocators/base/track.h"
 #include "compact/cp_internal.h"
 

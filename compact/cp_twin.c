@@ -23,7 +23,7 @@
 //   So neighbours stay neighbours, whatever order they are found in; a twin's place follows from the bitmaps,
 //   which nobody changes in slabs that the collector owns, and threads that make the same twin at the same time
 //   write the same words. Room for all was set aside: making a twin never fails.
-//   No entry of a source is handed out before its slab is given back, after C.
+//   No entry of a source is handed out before its slab is given back, after C. Checked by tests/model/renaming.pml.
 #include "compact/cp_internal.h"
 
 // ---- choosing -----------------------------------------------------------------------------------
