@@ -153,7 +153,8 @@ static bool refill(nonmoving_heap *heap, nm_thread *thread, unsigned span_class)
   const size_t bytes = (size_t)nm_classes[span_class >> 1].pages << NM_PAGE_SHIFT;
   nm_cycle_step(heap, thread, bytes);
   nm_span *const span = nm_central_take(heap, thread, span_class);
-  nm_sweep_proportional(heap, span_class, bytes); // after: what was swept to find the span counts
+  nm_sweep_proportional(heap, thread, span_class,
+                        bytes); // after: what was swept to find the span counts
   if (!span) return false;
   thread->spans[span_class] = span;
   const bool found = next_run(heap, thread, span_class);
@@ -189,7 +190,7 @@ static heap_ref alloc_large(nonmoving_heap *heap, nm_thread *thread, size_t ref_
   if (bytes > heap->range_bytes) return HEAP_NULL;
   const size_t pages = hs_div_up(bytes, NM_PAGE_BYTES);
   nm_cycle_step(heap, thread, pages << NM_PAGE_SHIFT);
-  nm_sweep_proportional(heap, span_class, pages << NM_PAGE_SHIFT);
+  nm_sweep_proportional(heap, thread, span_class, pages << NM_PAGE_SHIFT);
   nm_span *span;
   for (unsigned tries = 0; !(span = nm_span_alloc(heap, thread, span_class, pages)); tries++) {
     if (tries == FAILED_TRIES) return HEAP_NULL;

@@ -46,6 +46,7 @@ heap_status nonmoving_create(const heap_config *config, nonmoving_heap **out) {
   hs_world_init(&heap->world, &heap->log);
   hs_meta_init(&heap->meta);
   init_goals(heap);
+  nm_central_init(heap);
   hs_store_relaxed(&heap->log_bytes, (uint64_t)hs_event_log_bytes(&heap->log));
   hs_config_print(config, true, heap->settings, sizeof heap->settings);
   heap->magic = NM_HEAP_MAGIC;
@@ -103,6 +104,7 @@ heap_status nonmoving_thread_enter(nonmoving_heap *heap, nonmoving_thread **out)
   thread->hot.ref_flag_bias =
       (uintptr_t)heap->ref_flags - heap->base / sizeof(heap_ref) / 64 * sizeof(uint64_t);
   hs_thread_attach(&heap->world, &thread->hot.base);
+  nm_central_join(heap, thread);
   *out = &thread->hot;
   return HEAP_OK;
 }

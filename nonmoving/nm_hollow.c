@@ -42,13 +42,13 @@ static size_t release_in_span(nonmoving_heap *heap, const nm_span *span) {
 }
 
 // Spans go back to the end of the list they came from; a thread may take some meanwhile.
-static size_t release_in_quarter(nonmoving_heap *heap, unsigned span_class, unsigned quarter) {
+static size_t release_in_quarter(nonmoving_heap *heap, nm_central *central, unsigned quarter) {
   size_t released = 0, left, count;
-  nm_span *span = nm_central_take_quarter(heap, span_class, quarter, &left);
+  nm_span *span = nm_central_take_quarter(heap, central, quarter, &left);
   while (span) {
     released += release_in_span(heap, span);
     nm_central_put(heap, span);
-    span = --left > 0 ? nm_central_take_quarter(heap, span_class, quarter, &count) : NULL;
+    span = --left > 0 ? nm_central_take_quarter(heap, central, quarter, &count) : NULL;
   }
   return released;
 }
@@ -56,9 +56,10 @@ static size_t release_in_quarter(nonmoving_heap *heap, unsigned span_class, unsi
 uint64_t nm_hollow_release(nonmoving_heap *heap) {
   size_t released = 0;
   if (!heap->config.subpage_release || hs_os_page_bytes() >= NM_PAGE_BYTES) return 0;
-  for (unsigned c = 2; c < NM_SPAN_CLASS_COUNT; c++) // large objects have no slots to spare
-    for (unsigned quarter = 0; quarter < NM_FULLNESS; quarter++)
-      released += release_in_quarter(heap, c, quarter);
+  for (unsigned shard = 0; shard < nm_shard_count(heap); shard++)
+    for (unsigned c = 2; c < NM_SPAN_CLASS_COUNT; c++) // large objects have no slots to spare
+      for (unsigned quarter = 0; quarter < NM_FULLNESS; quarter++)
+        released += release_in_quarter(heap, &heap->shards[shard][c], quarter);
   return (uint64_t)released * hs_os_page_bytes();
 }
 

@@ -6,6 +6,8 @@
 #ifndef NM_INTERNAL_H
 #define NM_INTERNAL_H
 
+#include <stdalign.h>
+
 #include "allocators/base/bits.h"
 #include "allocators/runtime/background.h"
 #include "allocators/runtime/duty.h"
@@ -26,6 +28,7 @@ enum {
   NM_PIN_CAPACITY = 1 << 16,
   NM_CLASS_LARGE = 0,
   NM_MAX_BITMAP_WORDS = NM_MAX_OBJECTS / 64,
+  NM_SHARDS_MAX = 16, // sets of centrals: 36 KiB each, and a search of what others left visits all
 };
 #define NM_SWEEP_RATIO_ONE 4294967296.0 // heap.sweep_ratio is a fixed-point number
 
@@ -37,8 +40,9 @@ enum {
 // I-nm-5  a span has two bitmaps of bitmap_words each, at bits_index. The one of index
 //         (sweepgen / 2) % 2 holds its alloc bits; the other is zero, or receives the marks of the
 //         cycle under way. Sweeping exchanges them by adding 2 to sweepgen.
-// I-nm-6  a span is on exactly one list of its central (home tells), or held by one thread. On a list of
-//         the parity of its own sweepgen / 2, so that a list is swept or not by the heap's sweepgen.
+// I-nm-6  a span is on exactly one list of the central of its class and shard (home tells), or held by
+//         one thread. On a list of the parity of its own sweepgen / 2, so that a list is swept or not
+//         by the heap's sweepgen.
 // I-nm-11 while the heap marks for sweepgen g (mark_gen), a thread whose barrier is BLACK has marked
 //         every slot that it hands out of a span of sweepgen g, and the unused slots of its runs; those
 //         are unmarked when it gives the span up.
@@ -48,17 +52,19 @@ typedef struct nm_span {
   size_t first_page;               // [const] while in use
   size_t page_count;               // [const] while in use; 0: the struct is free
   size_t ref_count;                // [const] large objects with references: their number
-  _Atomic(uint32_t) home; // [atomic] span class + 1 while on a list of that central, else 0
-  uint32_t bits_index;    // [const] while in use; into the bits table, in words
-  uint32_t sweepgen;      // [holder] heap sweepgen: swept; 2 less: to be swept
-  uint16_t free_index;    // [holder] I-nm-4
-  uint16_t live_count;    // [holder] I-nm-7
+  _Atomic(uint32_t) home;          // [atomic] nm_home_of while on a list of that central, else 0
+  uint32_t bits_index;             // [const] while in use; into the bits table, in words
+  uint32_t sweepgen;               // [holder] heap sweepgen: swept; 2 less: to be swept
+  uint16_t free_index;             // [holder] I-nm-4
+  uint16_t live_count;             // [holder] I-nm-7
   uint16_t new_mallocs_count,
       new_frees_count; // [holder] objects that its central does not count yet
   uint8_t span_class;  // [const] while in use
   uint8_t list;        // [lock central.lock] which list, while listed
+  uint8_t shard;       // [holder] of the thread that last allocated from it
   bool needs_zero;     // [holder] free slots may hold old data
 } nm_span;
+_Static_assert(sizeof(nm_span) == HS_CACHE_LINE_BYTES, "threads hold neighbours");
 
 // What a reference needs to find its mark bit and layout; one per page of a span in use.
 // I-nm-8  every page of a span in use has the span in its entry; other entries are all zero.
@@ -74,7 +80,7 @@ typedef struct nm_list {
   nm_span *head, *tail;
 } nm_list;
 
-// The spans of one class that no thread holds. Of each pair of lists one is swept and the other is
+// The spans of one class and shard that no thread holds. Of each pair of lists one is swept and the other is
 // not, by the parity of sweepgen / 2; they change roles when a cycle adds 2 to it. Partial spans have a
 // pair for each quarter that they are full, fullest first, in the variant fullest_first; else one pair.
 enum {
@@ -86,7 +92,7 @@ enum {
 typedef struct nm_central {
   hs_mutex lock;
   nm_list lists[NM_LISTS];             // [lock]
-  size_t counts[NM_LISTS];             // [lock] their lengths
+  _Atomic(size_t) counts[NM_LISTS];    // [atomic] written under lock: their lengths
   uint64_t mallocs_count, frees_count; // [lock] objects, cumulative
 } nm_central;
 
@@ -97,6 +103,7 @@ typedef struct nm_thread {
   nonmoving_heap *heap;                   // [const]
   struct nm_thread *next_free;            // [lock heap.lock] recycled structs
   nm_page_cache page_cache;               // [owner] or stopped
+  unsigned shard;                         // [const] while attached
   nm_span *spans[NONMOVING_SPAN_CLASSES]; // [owner] or stopped; whose slots hot.runs are
 } nm_thread;
 
@@ -168,7 +175,7 @@ struct nonmoving_heap {
   nm_span *span_structs;
   uintptr_t *pins;
 
-  hs_mutex lock; // the page heap: all down to `weak_free`
+  alignas(HS_CACHE_LINE_BYTES) hs_mutex lock; // the page heap: all down to `pin_count`
   nm_table tables[NM_TABLE_COUNT];
   nm_pages pages;
   size_t span_structs_count;                   // cut from the table so far
@@ -184,16 +191,21 @@ struct nonmoving_heap {
                                                             // below were obtained from the OS
   _Atomic(uint64_t) peak_footprint_bytes;                   // [atomic] written under lock
   _Atomic(uint64_t) large_mallocs_bytes, large_frees_bytes; // [atomic] cumulative, rounded to pages
-  _Atomic(uint64_t) tiny_count;     // [atomic] second halves of tiny blocks, of flushed threads
-  _Atomic(uint64_t) live_bytes;     // [atomic] surviving the last cycle, or handed to threads since
-  _Atomic(uint64_t) hollow_pages;   // [atomic] bits of `hollow`
-  _Atomic(uint64_t) black_bytes;    // [atomic] of those, slots marked by their threads (I-nm-11)
+  _Atomic(uint64_t) tiny_count;   // [atomic] second halves of tiny blocks, of flushed threads
+  _Atomic(uint64_t) spans_in_use; // [atomic] written under lock
+
+  // Written by every thread at each span, hence on a line that holds nothing else. live_bytes: surviving
+  // the last cycle, or handed to threads since.
+  alignas(HS_CACHE_LINE_BYTES) _Atomic(uint64_t) live_bytes; // [atomic]
+  _Atomic(uint64_t) black_bytes;   // [atomic] of those, slots marked by their threads (I-nm-11)
+  _Atomic(uint64_t) unswept_count; // [atomic] spans still to be swept
+  _Atomic(uint64_t) swept_pages;   // [atomic] since the last cycle
+
+  // Read at each span, written rarely.
+  alignas(HS_CACHE_LINE_BYTES) _Atomic(uint64_t) hollow_pages; // [atomic] bits of `hollow`
   _Atomic(uint64_t) due_bytes;      // [atomic] live_bytes at which the next cycle starts
   _Atomic(uint32_t) sweepgen;       // [atomic] written under lock, by the collector
   _Atomic(uint32_t) mark_gen;       // [atomic] sweepgen that marking is, or was last, done for
-  _Atomic(uint64_t) spans_in_use;   // [atomic] written under lock
-  _Atomic(uint64_t) unswept_count;  // [atomic] spans still to be swept
-  _Atomic(uint64_t) swept_pages;    // [atomic] since the last cycle
   _Atomic(uint64_t) sweep_ratio;    // [atomic] pages to sweep per byte allocated, in 2^-32
   _Atomic(uint64_t) sweep_basis;    // [atomic] live_bytes when that was computed
   _Atomic(uint32_t) sweep_class;    // [atomic] hint: span classes below have no unswept spans
@@ -212,7 +224,13 @@ struct nonmoving_heap {
   _Atomic(uint32_t) collector_wanted; // [atomic] it was woken and has not started yet
   bool flush_pages;                   // [collector] the answer to C returns page caches too
   hs_meta meta;
-  nm_central centrals[NM_SPAN_CLASS_COUNT];
+
+  // A thread allocates from the centrals of its own shard and looks into the others when these have
+  // nothing: so spans stay with one core, and the lock is mostly free.
+  // I-nm-14  there are no more shards than cores, nor than threads were ever in the heap at once.
+  _Atomic(uint32_t) shard_count;     // [atomic] written under lock
+  nm_central *shards[NM_SHARDS_MAX]; // [const] below shard_count; by span class
+  alignas(HS_CACHE_LINE_BYTES) nm_central centrals[NM_SPAN_CLASS_COUNT]; // shard 0
 
   hs_mutex scavenge_lock;             // held over each piece of background scavenging
   hs_background scavenger;            // [const] after create
@@ -271,6 +289,15 @@ static inline uint64_t *nm_span_bitmap(const nonmoving_heap *heap, const nm_span
 static inline uint64_t *nm_span_alloc_bits(const nonmoving_heap *heap, const nm_span *span) {
   return nm_span_bitmap(heap, span, span->sweepgen);
 }
+static inline uint32_t nm_shard_count(const nonmoving_heap *heap) {
+  return hs_load_acquire(&heap->shard_count); // pairs: nm_central_join
+}
+static inline uint32_t nm_home_of(const nm_span *span) {
+  return 1u + span->span_class + (uint32_t)span->shard * NM_SPAN_CLASS_COUNT;
+}
+static inline nm_central *nm_span_central(const nonmoving_heap *heap, const nm_span *span) {
+  return &heap->shards[span->shard][span->span_class];
+}
 static inline bool nm_bit_is_set(const uint64_t *words, size_t i) {
   return (words[i / 64] >> (i % 64)) & 1;
 }
@@ -306,17 +333,20 @@ void nm_pageheap_flush_cache(nonmoving_heap *heap, nm_thread *thread);
 void nm_pageheap_note_peak_locked(nonmoving_heap *heap);
 
 // ---- nm_central.c -------------------------------------------------------------------------------
+void nm_central_init(nonmoving_heap *heap);
+// Choose the shard of a thread that attached; makes one if it is to have its own and memory allows.
+void nm_central_join(nonmoving_heap *heap, nm_thread *thread);
 // A span of the class with a free slot, held by the caller; NULL when no memory can be had.
 nm_span *nm_central_take(nonmoving_heap *heap, nm_thread *thread, unsigned span_class);
 // Give back a held span; its central counts what the holder allocated and found dead.
 void nm_central_put(nonmoving_heap *heap, nm_span *span);
-// Take any unswept span of the class, or this one if it is still unswept; NULL if there is none.
-nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned span_class);
-bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span, unsigned span_class);
-// A swept span with a free slot, or NULL.
-nm_span *nm_central_take_swept(nonmoving_heap *heap, unsigned span_class);
-// The same of one list of them, 0 <= quarter < NM_FULLNESS; *count: how many it held.
-nm_span *nm_central_take_quarter(nonmoving_heap *heap, unsigned span_class, unsigned quarter,
+// Take an unswept span of the class, of `shard` if it has one; NULL if none was seen in any.
+nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned shard, unsigned span_class);
+// Take this one if it is still unswept and on a list. It may have been freed since the caller saw it.
+bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span);
+// Take a swept span off one list of partial ones, 0 <= quarter < NM_FULLNESS, or NULL; *count: how many
+// it held.
+nm_span *nm_central_take_quarter(nonmoving_heap *heap, nm_central *central, unsigned quarter,
                                  size_t *count);
 void nm_central_count(nm_central *central, uint64_t mallocs, uint64_t frees);
 
@@ -353,7 +383,8 @@ nm_sweep_all(nonmoving_heap *heap); // returns the number of spans swept here; w
 bool nm_sweep_some(nonmoving_heap *heap, unsigned spans);
 // A thread got `bytes` more: its share of the sweep, so that all is done before the next cycle. Empty
 // spans of its own class are kept for it: it will want them next.
-void nm_sweep_proportional(nonmoving_heap *heap, unsigned span_class, size_t bytes);
+void nm_sweep_proportional(nonmoving_heap *heap, const nm_thread *thread, unsigned span_class,
+                           size_t bytes);
 // Before taking npages: sweep spans without a mark until as many pages came back, or all are swept.
 void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages);
 bool nm_sweep_is_done(const nonmoving_heap *heap);

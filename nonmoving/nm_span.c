@@ -94,6 +94,7 @@ static nm_span *alloc_locked(nonmoving_heap *heap, nm_thread *thread, unsigned s
   span->free_index = span->live_count = 0;
   span->new_mallocs_count = span->new_frees_count = 0;
   span->span_class = (uint8_t)span_class;
+  span->shard = (uint8_t)thread->shard;
   span->needs_zero = !zeroed;
   set_entries_locked(heap, span);
   hs_owner_add(&heap->spans_in_use, (uint64_t)1);

@@ -35,8 +35,9 @@ static object_totals add_up_objects(nonmoving_heap *heap) {
   // Second halves of tiny blocks count as allocated and freed at once: what lives is the block.
   object_totals total = {tiny, tiny, hs_load_relaxed(&heap->large_mallocs_bytes),
                          hs_load_relaxed(&heap->large_frees_bytes)};
-  for (unsigned c = 0; c < NM_SPAN_CLASS_COUNT; c++) {
-    nm_central *const central = &heap->centrals[c];
+  for (unsigned i = 0; i < nm_shard_count(heap) * NM_SPAN_CLASS_COUNT; i++) {
+    const unsigned c = i % NM_SPAN_CLASS_COUNT;
+    nm_central *const central = &heap->shards[i / NM_SPAN_CLASS_COUNT][c];
     hs_mutex_lock(&central->lock);
     total.mallocs_count += central->mallocs_count;
     total.frees_count += central->frees_count;

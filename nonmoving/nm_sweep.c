@@ -69,7 +69,7 @@ bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
   hs_add_relaxed(&heap->swept_pages, (uint64_t)span->page_count);
   const bool stays = live > 0 || keep;
   if (!stays) {
-    nm_central_count(&heap->centrals[span->span_class], 0, freed);
+    nm_central_count(nm_span_central(heap, span), 0, freed);
     nm_span_free(heap, span);
   }
   return stays;
@@ -90,12 +90,12 @@ static size_t sweep_away(nonmoving_heap *heap, nm_span *span, bool keep) {
   return stays ? 0 : pages;
 }
 
-// Sweep one span of the lowest class that has an unswept one; its pages, 0 when there is none. An empty
-// span of class `keep` is kept for its class.
-static size_t sweep_one(nonmoving_heap *heap, unsigned keep) {
+// Sweep one span of the lowest class that has an unswept one, of `shard` if there is one; its pages, 0
+// when there is none. An empty span of class `keep` is kept for its class.
+static size_t sweep_one(nonmoving_heap *heap, unsigned shard, unsigned keep) {
   uint32_t class = hs_load_relaxed(&heap->sweep_class);
   for (; class < NM_SPAN_CLASS_COUNT; class ++) {
-    nm_span *const span = nm_central_take_unswept(heap, class);
+    nm_span *const span = nm_central_take_unswept(heap, shard, class);
     if (!span) {
       hs_store_relaxed(&heap->sweep_class, class + 1); // only a hint: nm_sweep_all tries them all
       continue;
@@ -109,7 +109,7 @@ static size_t sweep_one(nonmoving_heap *heap, unsigned keep) {
 
 bool nm_sweep_some(nonmoving_heap *heap, unsigned spans) {
   for (; spans > 0 && !nm_sweep_is_done(heap); spans--)
-    if (sweep_one(heap, KEEP_NONE) == 0) return false;
+    if (sweep_one(heap, 0, KEEP_NONE) == 0) return false;
   return spans == 0;
 }
 
@@ -118,12 +118,13 @@ uint64_t nm_sweep_all(nonmoving_heap *heap) {
   // Spans that other threads took are swept when the count is 0: soon, because they wait for nothing.
   for (; hs_load_acquire(&heap->unswept_count) > 0; hs_os_yield()) { // pairs: nm_sweep_count
     hs_store_relaxed(&heap->sweep_class, 0u);
-    while (sweep_one(heap, KEEP_NONE) > 0) swept++;
+    while (sweep_one(heap, 0, KEEP_NONE) > 0) swept++;
   }
   return swept;
 }
 
-void nm_sweep_proportional(nonmoving_heap *heap, unsigned span_class, size_t bytes) {
+void nm_sweep_proportional(nonmoving_heap *heap, const nm_thread *thread, unsigned span_class,
+                           size_t bytes) {
   if (nm_sweep_is_done(heap)) return;
   const uint64_t live = hs_load_relaxed(&heap->live_bytes) + bytes;
   const uint64_t basis = hs_load_relaxed(&heap->sweep_basis);
@@ -131,14 +132,15 @@ void nm_sweep_proportional(nonmoving_heap *heap, unsigned span_class, size_t byt
   const double ratio = (double)hs_load_relaxed(&heap->sweep_ratio) / NM_SWEEP_RATIO_ONE;
   const uint64_t owed = (uint64_t)((double)(live - basis) * ratio);
   for (unsigned spans = 0; spans < PROPORTIONAL_SPANS; spans++)
-    if (hs_load_relaxed(&heap->swept_pages) >= owed || sweep_one(heap, span_class) == 0) return;
+    if (hs_load_relaxed(&heap->swept_pages) >= owed ||
+        sweep_one(heap, thread->shard, span_class) == 0)
+      return;
 }
 
 // ---- reclaiming pages ---------------------------------------------------------------------------
 
 // The next span at or after *page, below end, that is in use and has no mark; advances *page past it.
-static nm_span *next_unmarked(nonmoving_heap *heap, size_t *page, size_t end,
-                              unsigned *span_class) {
+static nm_span *next_unmarked(nonmoving_heap *heap, size_t *page, size_t end) {
   nm_span *span = NULL;
   hs_mutex_lock(&heap->lock);
   while (*page < end) {
@@ -151,7 +153,6 @@ static nm_span *next_unmarked(nonmoving_heap *heap, size_t *page, size_t end,
     }
     const size_t found = hs_align_down(*page, 64) + hs_ctz64(candidates);
     span = heap->entries[found].span;
-    *span_class = span->span_class;
     *page = found + 1;
     break;
   }
@@ -175,9 +176,8 @@ void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages) {
     size_t page = (size_t)hs_add_relaxed(&heap->reclaim_page, NM_CHUNK_PAGES);
     if (page >= nm_grown_pages(heap)) return;
     const size_t end = page + NM_CHUNK_PAGES;
-    unsigned span_class;
-    for (nm_span *span; (span = next_unmarked(heap, &page, end, &span_class)) != NULL;) {
-      if (!nm_central_take_this_unswept(heap, span, span_class)) continue;
+    for (nm_span *span; (span = next_unmarked(heap, &page, end)) != NULL;) {
+      if (!nm_central_take_this_unswept(heap, span)) continue;
       reclaimed += sweep_away(heap, span, false);
     }
   }

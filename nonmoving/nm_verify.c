@@ -37,7 +37,7 @@ static bool verify_span(nonmoving_heap *heap, const nm_span *span) {
   if (nm_span_count_live(heap, span) != span->live_count)
     return report("I-nm-7: the span at page %zu has %u live slots, its count says %u",
                   span->first_page, nm_span_count_live(heap, span), span->live_count);
-  if (hs_load_relaxed(&span->home) != span->span_class + 1u)
+  if (span->shard >= nm_shard_count(heap) || hs_load_relaxed(&span->home) != nm_home_of(span))
     return report("I-nm-6: the span at page %zu is not on its list", span->first_page);
   if (!nm_bit_is_set(heap->in_use, span->first_page))
     return report("the in-use bit of the span at page %zu is clear", span->first_page);
@@ -79,22 +79,37 @@ static bool verify_pages(nonmoving_heap *heap, recount *count) {
   return true;
 }
 
-static bool verify_lists(nonmoving_heap *heap, const recount *count) {
-  uint64_t listed = 0;
+// The lists of one central, in *listed the number of spans there.
+static bool verify_central(const nonmoving_heap *heap, unsigned shard, unsigned span_class,
+                           uint64_t *listed) {
+  const nm_central *const central = &heap->shards[shard][span_class];
   const unsigned swept = hs_load_relaxed(&heap->sweepgen) / 2 % 2;
-  for (unsigned c = 0; c < NM_SPAN_CLASS_COUNT; c++) {
-    for (unsigned l = 0; l < NM_LISTS; l++) {
-      const nm_span *previous = NULL;
-      for (const nm_span *s = heap->centrals[c].lists[l].head; s; previous = s, s = s->next) {
-        const bool full = s->live_count == nm_span_objects(s);
-        if (s->previous != previous || s->list != l || s->span_class != c)
-          return report("I-nm-6: list %u of span class %u is broken", l, c);
-        if (l % 2 != swept || full != (l >= NM_LIST_FULL))
-          return report("I-nm-6: the span at page %zu is on the wrong list", s->first_page);
-        listed++;
-      }
+  for (unsigned l = 0; l < NM_LISTS; l++) {
+    const nm_span *previous = NULL;
+    size_t length = 0;
+    for (const nm_span *s = central->lists[l].head; s; previous = s, s = s->next, length++) {
+      const bool full = s->live_count == nm_span_objects(s);
+      if (s->previous != previous || s->list != l || s->span_class != span_class ||
+          s->shard != shard)
+        return report("I-nm-6: list %u of span class %u, shard %u is broken", l, span_class, shard);
+      if (l % 2 != swept || full != (l >= NM_LIST_FULL))
+        return report("I-nm-6: the span at page %zu is on the wrong list", s->first_page);
     }
+    if (length != hs_load_relaxed(&central->counts[l]))
+      return report("I-nm-6: list %u of span class %u, shard %u has %zu spans, its count says %zu",
+                    l, span_class, shard, length, hs_load_relaxed(&central->counts[l]));
+    *listed += length;
   }
+  return true;
+}
+
+static bool verify_lists(const nonmoving_heap *heap, const recount *count) {
+  uint64_t listed = 0;
+  if (nm_shard_count(heap) > heap->cores)
+    return report("I-nm-14: there are %u shards on %u cores", nm_shard_count(heap), heap->cores);
+  for (unsigned shard = 0; shard < nm_shard_count(heap); shard++)
+    for (unsigned c = 0; c < NM_SPAN_CLASS_COUNT; c++)
+      if (!verify_central(heap, shard, c, &listed)) return false;
   if (listed != count->spans)
     return report("I-nm-6: %llu spans are in use, %llu are listed",
                   (unsigned long long)count->spans, (unsigned long long)listed);

@@ -93,10 +93,56 @@ static void test_statistics_add_up_over_threads(void **state) {
   kit_free(&k);
 }
 
+// A thread has lists of its own, and uses up what others left before it makes the heap larger.
+static void test_spans_that_another_shard_left_are_used(void **state) {
+  (void)state;
+  enum { SPANS = 100, SPAN_OBJECTS = 8, OBJECT_BYTES = 1024 };
+  kit k = kit_make(kit_config());
+  k.heap->cores = 2; // whatever the machine has
+  KIT_FRAME(&k, root, 1);
+  root[0] = kit_alloc(&k, SPANS, 0);
+  nonmoving_thread *other;
+  assert_int_equal(nonmoving_thread_enter(k.heap, &other), HEAP_OK);
+  assert_int_equal(nm_shard_count(k.heap), 2);
+  assert_int_not_equal(nm_thread_of(other)->shard, nm_thread_of(k.t)->shard);
+  for (size_t i = 0; i < SPANS * SPAN_OBJECTS; i++) { // one of each span lives
+    const heap_ref object = nonmoving_alloc(other, 0, OBJECT_BYTES);
+    assert_false(heap_is_null(object));
+    assert_int_equal(kit_span(&k, object)->shard, nm_thread_of(other)->shard);
+    if (i % SPAN_OBJECTS == 0) nonmoving_store(k.t, root[0], i / SPAN_OBJECTS, object);
+  }
+  nonmoving_thread_leave(other);
+  nonmoving_collect(k.t, HEAP_COLLECT_FULL);
+  const uint64_t pages = hs_load_relaxed(&k.heap->counts.in_use);
+  for (size_t i = 0; i < SPANS * (SPAN_OBJECTS - 1); i++)
+    assert_int_equal(kit_span(&k, kit_alloc(&k, 0, OBJECT_BYTES))->shard, nm_thread_of(k.t)->shard);
+  assert_int_equal(hs_load_relaxed(&k.heap->counts.in_use), pages);
+  (void)kit_alloc(&k, 0, OBJECT_BYTES); // only now
+  assert_int_equal(hs_load_relaxed(&k.heap->counts.in_use), pages + 1);
+  KIT_FRAME_END(&k, root);
+  kit_free(&k);
+}
+
+static void test_shards_are_reused_by_later_threads(void **state) {
+  (void)state;
+  kit k = kit_make(kit_config());
+  k.heap->cores = 2;
+  nonmoving_thread *others[THREADS];
+  for (unsigned round = 0; round < 2; round++) {
+    for (int i = 0; i < THREADS; i++)
+      assert_int_equal(nonmoving_thread_enter(k.heap, &others[i]), HEAP_OK);
+    for (int i = 0; i < THREADS; i++) nonmoving_thread_leave(others[i]);
+  }
+  assert_int_equal(nm_shard_count(k.heap), 2);
+  kit_free(&k);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_threads_allocate_and_collect_together),
       cmocka_unit_test(test_statistics_add_up_over_threads),
+      cmocka_unit_test(test_spans_that_another_shard_left_are_used),
+      cmocka_unit_test(test_shards_are_reused_by_later_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

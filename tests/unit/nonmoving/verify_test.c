@@ -102,6 +102,28 @@ static void test_lists(void **state) {
   hs_store_relaxed(&b->span->home, 0u);
   expect_complaint(&b->k);
   hs_store_relaxed(&b->span->home, b->span->span_class + 1u);
+  nm_central *const central = nm_span_central(b->k.heap, b->span);
+  hs_owner_add(&central->counts[b->span->list], (size_t)1);
+  expect_complaint(&b->k);
+  hs_owner_add(&central->counts[b->span->list], -(size_t)1);
+}
+
+static void test_shards(void **state) {
+  broken *const b = *state;
+  b->k.heap->cores = 2;
+  nonmoving_thread *other;
+  assert_int_equal(nonmoving_thread_enter(b->k.heap, &other), HEAP_OK);
+  nonmoving_thread_leave(other);
+  assert_int_equal(nm_shard_count(b->k.heap), 2);
+  assert_true(nonmoving_verify(b->k.t));
+  for (uint8_t wrong = 1; wrong <= 2; wrong++) { // of another shard, of none
+    b->span->shard = wrong;
+    expect_complaint(&b->k);
+  }
+  b->span->shard = 0;
+  b->k.heap->cores = 1;
+  expect_complaint(&b->k);
+  b->k.heap->cores = 2;
 }
 
 int main(void) {
@@ -113,6 +135,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
       cmocka_unit_test_setup_teardown(test_page_entries, setup, teardown),
       cmocka_unit_test_setup_teardown(test_lists, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_shards, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
