@@ -509,8 +509,8 @@ static inline bool cp_region_has_movable(const cp_region *region) {
   return region->live_count > region->pinned;
 }
 
-// cp_relocate.c: the same beside the program. False: sources are left, with objects that are always
-// written, or for which there is no memory.
+// cp_relocate.c: the same beside the program. False: too many objects are left, which are always written, or
+// for which there is no memory.
 bool cp_relocate(compact_heap *heap, cp_back_map *map, cp_effort effort, cp_moves *moves);
 void cp_relocate_give_up(compact_heap *heap,
                          cp_back_map *map); // sources that are left are none any more

@@ -34,6 +34,10 @@
 // needs, and the longer an object is tagged the likelier is it that somebody writes to it.
 static const uint32_t BATCH_BYTES = 512 << 10;
 
+// An object that stays costs the pages it lies on, one mostly. That is put up with while it is below 1/32 of
+// the live bytes: then no stop is worth it.
+static const uint64_t TOLERATED_FRACTION = 32;
+
 typedef struct batch {
   uint32_t begin, end; // regions of the map; the sources among them
 } batch;
@@ -167,11 +171,12 @@ static void relocate_all(relocation *r) {
   }
 }
 
-static uint32_t sources_left(const compact_heap *heap, const cp_back_map *map) {
-  uint32_t count = 0;
-  for (uint32_t region = 1; region < map->end; region++)
-    count +=
-        cp_region_at(heap, region)->source && cp_region_has_movable(cp_region_at(heap, region));
+static uint64_t movable_left(const compact_heap *heap, const cp_back_map *map) {
+  uint64_t count = 0;
+  for (uint32_t region = 1; region < map->end; region++) {
+    const cp_region *const r = cp_region_at(heap, region);
+    if (r->source && cp_region_has_movable(r)) count += r->live_count - r->pinned;
+  }
   return count;
 }
 
@@ -183,7 +188,7 @@ bool cp_relocate(compact_heap *heap, cp_back_map *map, cp_effort effort, cp_move
   for (uint32_t region = 1; !map->entries && region < map->end; region++) // no memory for the map
     if (cp_region_at(heap, region)->source) cp_evacuate_finish(heap, map, region);
   // The second try is for objects that were written just then; what is always written fails again.
-  for (int tries = 0; tries < 2 && !r.full && sources_left(heap, map) > 0; tries++) {
+  for (int tries = 0; tries < 2 && !r.full && movable_left(heap, map) > 0; tries++) {
     map->next = 1;
     hs_mutex_lock(&heap->lock);
     heap->region_cursor = 1;
@@ -192,8 +197,7 @@ bool cp_relocate(compact_heap *heap, cp_back_map *map, cp_effort effort, cp_move
   }
   cp_destination_close(&r.to);
   map->next = 1;
-  const uint32_t left = sources_left(heap, map);
-  return left == 0;
+  return movable_left(heap, map) * CP_PAGE_BYTES <= heap->totals.live_bytes / TOLERATED_FRACTION;
 }
 
 void cp_relocate_give_up(compact_heap *heap, cp_back_map *map) {

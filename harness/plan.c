@@ -28,6 +28,7 @@ typedef struct plan_row {
 // "all": every heap built and the reference rows. "heaps": without these. Else names.
 static const char rows_all[] = "all", rows_heaps[] = "heaps", rows_ours[] = "nonmoving,compact",
                   rows_floor[] = "libc", rows_noise[] = "nonmoving", rows_nonmoving[] = "nonmoving",
+                  rows_compact[] = "compact", rows_priced[] = "nonmoving,compact,libc",
                   rows_stock[] = "bdwgc,mimalloc";
 
 static const plan_row plan_rows[] = {
@@ -46,6 +47,8 @@ static const plan_row plan_rows[] = {
      "subpage_release=1", 0},
     {"seed_pathological", rows_nonmoving, "fullest_first", "fullest_first=1", "fullest_first=1", 0},
     {"seed_pathological", rows_nonmoving, "huge_pages", "huge_pages=1", "huge_pages=1", 0},
+    // What our two heaps do unasked, in idle time before the stage that asks them.
+    {"seed_pathological", rows_ours, "idle", "idle_ms=2000", NULL, 0},
     // What the fair settings of the foreign allocators change, in memory and in time.
     {"seed_pathological", rows_stock, "stock", "", "", 0},
     {"churn", rows_stock, "stock", "n=18 ops=900000", "n=16 ops=300000", PLAN_TIMED},
@@ -74,6 +77,32 @@ static const plan_row plan_rows[] = {
     // says nothing.
     {"bintrees", rows_noise, "again", "depth=16", "depth=13", PLAN_TIMED},
     {"churn", rows_noise, "again", "n=18 ops=900000", "n=16 ops=300000", PLAN_TIMED},
+    // What moving objects costs and gives by the way it is done; the plain rows of compact move beside
+    // the program. write_hot stresses exactly that, and deref is what a reference costs at any time:
+    // libc is the floor of both, what their access patterns cost by themselves.
+    {"churn", rows_compact, "compaction_off", "n=18 ops=900000 compaction=off",
+     "n=16 ops=300000 compaction=off", PLAN_TIMED},
+    {"churn", rows_compact, "compaction_stw", "n=18 ops=900000 compaction=stw",
+     "n=16 ops=300000 compaction=stw", PLAN_TIMED},
+    {"churn", rows_compact, "compaction_incremental", "n=18 ops=900000 compaction=incremental",
+     "n=16 ops=300000 compaction=incremental", PLAN_TIMED},
+    {"write_hot", rows_priced, "", "writes=1000000", "writes=400000", PLAN_TIMED},
+    {"write_hot", rows_compact, "compaction_off", "writes=1000000 compaction=off", NULL,
+     PLAN_TIMED},
+    {"write_hot", rows_compact, "compaction_stw", "writes=1000000 compaction=stw", NULL,
+     PLAN_TIMED},
+    {"write_hot", rows_compact, "compaction_incremental", "writes=1000000 compaction=incremental",
+     NULL, PLAN_TIMED},
+    {"deref", rows_priced, "", "n=16 steps=131072", "n=13 steps=65536", PLAN_TIMED},
+    // Memory for each live byte, small enough that one run of each heap does not cost a block. Idle
+    // time is the same for every heap, though few use it: longer than twice what compact waits.
+    {"sizeshift", rows_all, "", "live=8388608 law=W8", "live=2097152 law=W8", 0},
+    {"lru_cache", rows_all, "", "capacity=8388608 turnover=2", NULL, 0},
+    {"redis_frag", rows_all, "",
+     "capacity=16777216 small_count=120000 large_count=28000 idle_ms=1500 rounds=1", NULL, 0},
+    {"adversary", rows_all, "", "kind=robson live=2097152", "kind=robson live=1048576", 0},
+    {"adversary", rows_all, "", "kind=staircase live=2097152", NULL, 0},
+    {"pins", rows_all, "", "mode=share percent=10", NULL, 0},
     // The long-running service, and what its author can do about fragmentation.
     {"service", rows_all, "", "mitigation=none entries=500", "mitigation=none entries=200",
      PLAN_TIMED | PLAN_SERIES},
@@ -107,13 +136,31 @@ plan_limits plan_limits_of(bool quick) {
                        .process_runs = 10};
 }
 
+static bool plan_sets(const run_job *job, const char *setting) {
+  for (size_t i = 0; i < job->set_count; i++)
+    if (strcmp(job->sets[i], setting) == 0) return true;
+  return false;
+}
+
 double plan_cost(const run_job *job) {
   static const struct {
-    const char *workload;
-    double seconds; // measured on 2 cores of an AMD EPYC, libc and bdwgc averaged
-  } costs[] = {{"churn", 0.6}, {"bintrees", 0.35}, {"alloc", 0.35}, {"service", 1.0}};
+    const char *workload, *setting; // NULL: any; the first that fits counts
+    double seconds;                 // measured on 2 cores of an AMD EPYC, libc and bdwgc averaged
+  } costs[] = {{"churn", NULL, 0.6},
+               {"bintrees", NULL, 0.35},
+               {"alloc", "case=pair64", 0.05},
+               {"alloc", NULL, 0.35},
+               {"service", NULL, 1.0},
+               {"write_hot", NULL, 0.3},
+               {"deref", NULL, 0.25},
+               {"sizeshift", NULL, 0.2},
+               {"lru_cache", NULL, 0.45},
+               {"redis_frag", NULL, 1.8},
+               {"seed_pathological", "idle_ms=2000", 2.1}};
   for (size_t i = 0; i < sizeof costs / sizeof costs[0]; i++)
-    if (strcmp(job->workload, costs[i].workload) == 0) return costs[i].seconds;
+    if (strcmp(job->workload, costs[i].workload) == 0 &&
+        (!costs[i].setting || plan_sets(job, costs[i].setting)))
+      return costs[i].seconds;
   return 0.15;
 }
 

@@ -70,6 +70,20 @@ const char *show_integer(arena *memory, double value) {
   return out;
 }
 
+number_show *show_by_unit(const char *name) {
+  static const struct {
+    const char *unit;
+    number_show *show;
+  } units[] = {
+      {"_ns", show_ns}, {"_bytes", show_mib_unit}, {"_per_s", show_rate}, {"_ratio", show_ratio}};
+  const size_t length = strlen(name);
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    const size_t unit = strlen(units[i].unit);
+    if (length > unit && strcmp(name + length - unit, units[i].unit) == 0) return units[i].show;
+  }
+  return show_integer;
+}
+
 const char *show_median(arena *memory, estimate e, number_show *show) {
   return e.n ? show(memory, e.median) : NULL;
 }

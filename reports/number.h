@@ -18,6 +18,10 @@ const char *show_ratio(arena *memory, double ratio);      // "0.52×"
 const char *show_percent(arena *memory, double fraction); // "63.1 %"
 const char *show_integer(arena *memory, double value);    // "1,048,576"
 
+// How a number is written whose name ends in its unit, as every metric's does: _ns, _bytes, _per_s,
+// _ratio; anything else is a count.
+number_show *show_by_unit(const char *name);
+
 // "16.02", or "16.02 [15.98..16.10]" when the interval is visible at the written precision. NULL
 // (which a table shows as absent) when nothing was measured.
 const char *show_estimate(arena *memory, estimate e, number_show *show);

@@ -16,7 +16,9 @@ static void report_sections(report *r) {
   section_maps(r);
   section_pauses(r);
   section_throughput(r);
+  section_moving(r);
   section_memory(r);
+  section_density(r);
   section_service(r);
   section_times(r);
   section_handles(r);

@@ -28,10 +28,12 @@ void section_reading(report *r);    //   how to read
 void section_seed(report *r);       // section_seed.c
 void section_steps(report *r);      // section_steps.c
 void section_maps(report *r);       // section_maps.c
-void section_memory(report *r);     // section_memory.c
 void section_pauses(report *r);     // section_pauses.c
 void section_tradeoff(report *r);   // section_tradeoff.c
 void section_throughput(report *r); // section_throughput.c
+void section_moving(report *r);     // section_moving.c
+void section_memory(report *r);     // section_memory.c
+void section_density(report *r);    // section_density.c
 void section_service(report *r);    // section_service.c
 void section_times(report *r);      // section_times.c
 void section_accounting(report *r); // section_accounting.c

@@ -69,12 +69,20 @@ void section_compared(report *r) {
   table t = table_begin(&r->out, "llllr", heads);
   for (size_t i = 0; i < count; i++) compared_row(r, &t, labels[i]);
   table_end(&t);
-  text_add(&r->out,
-           "The version is that of the library actually mapped into the process. Each foreign "
-           "allocator runs at its fair best; its settings as shipped are a variant `stock`. "
-           "`outline` is the same heap with operations called instead of inlined, `stw` the same "
-           "heap with `gc=stw`: it marks with the program stopped, where the plain row marks "
-           "beside it.\n\n");
+  text_add(
+      &r->out,
+      "The version is that of the library actually mapped into the process. Each foreign "
+      "allocator runs at its fair best; its settings as shipped are a variant `stock`. "
+      "`outline` is the same heap with operations called instead of inlined, `stw` the same "
+      "heap with `gc=stw`: it marks with the program stopped, where the plain row marks "
+      "beside it. `compaction_off`, `compaction_stw` and `compaction_incremental` are `compact` "
+      "with objects moved never, in one stop, or in short stops, where the plain row moves "
+      "them beside the program. Three variants of `nonmoving` turn one option on each: "
+      "`subpage_release` gives back unused pages of the operating system inside spans that "
+      "still hold an object; `fullest_first` allocates from the fullest span of a size "
+      "class, so that others can empty; `huge_pages` asks for 2 MiB pages, which makes "
+      "access faster and giving back coarser. `idle` is the same heap left alone for a while "
+      "before it is measured, `again` the same row once more: what differs is noise.\n\n");
 }
 
 void section_reading(report *r) {

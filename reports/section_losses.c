@@ -46,10 +46,7 @@ static void losses_of(report *r, int winner, const char *loser) {
            "<details><summary>In the other scenarios (remedies, other sizes)</summary>\n\n");
   const size_t others = losses_table(r, winner, false);
   text_add(&r->out, "</details>\n\n");
-  if (!others) {
-    r->out.length = before;
-    r->out.bytes[before] = 0;
-  }
+  if (!others) text_cut(&r->out, before);
   if (!rows && !others) text_add(&r->out, "Nowhere, by these records and this threshold.\n\n");
 }
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "reports/report_parts.h"
+#include "reports/metric_table.h"
 
 // ---- figure -------------------------------------------------------------------------------------
 
@@ -59,59 +59,23 @@ static void pause_figure(report *r, const scenario *s) {
 
 // ---- tables -------------------------------------------------------------------------------------
 
-typedef struct column {
-  const char *head, *key;
-} column;
-
-static void metric_table(report *r, const scenario *s, const column *columns, size_t count,
-                         const char *needed) {
-  const char *heads[10] = {"row"};
-  char align[12] = "l";
-  for (size_t c = 0; c < count; c++) heads[c + 1] = columns[c].head, align[c + 1] = 'r';
-  table t = table_begin(&r->out, align, heads);
-  run_counts counts = {0};
-  for (size_t i = 0; i < s->count; i++) {
-    const group *g = &s->groups[i];
-    if (!measure_sample(r->memory, g, (measure){NULL, needed, NULL}).count) continue;
-    table_cell(&t, group_label(g));
-    for (size_t c = 0; c < count; c++) {
-      const estimate e = measure_estimate(r->memory, g, (measure){NULL, columns[c].key, NULL});
-      run_counts_add(&counts, e.n);
-      const size_t length = strlen(columns[c].key);
-      const bool plain = strcmp(columns[c].key + length - 3, "_ns") != 0;
-      table_cell(&t, show_estimate(r->memory, e, plain ? show_integer : show_ns));
-    }
-  }
-  table_end(&t);
-  report_caption(r, counts);
-}
-
-static bool scenario_has(report *r, const scenario *s, const char *key) {
-  for (size_t i = 0; s && i < s->count; i++)
-    if (measure_sample(r->memory, &s->groups[i], (measure){NULL, key, NULL}).count) return true;
-  return false;
-}
-
 static void pause_tables(report *r, const scenario *s) {
-  static const column pauses[] = {{"pauses", "pause_count"},
-                                  {"p50", "pause_p50_ns"},
-                                  {"p99", "pause_p99_ns"},
-                                  {"longest", "pause_max_ns"},
-                                  {"sum", "pause_total_ns"}};
-  static const column latency[] = {{"p50", "op_p50_ns"},
-                                   {"p99", "op_p99_ns"},
-                                   {"p99.9", "op_p999_ns"},
-                                   {"p99.99", "op_p9999_ns"},
-                                   {"worst", "op_max_ns"}};
+  static const metric_column pauses[] = {{"pauses", {NULL, "pause_count", NULL}, NULL},
+                                         {"p50", {NULL, "pause_p50_ns", NULL}, NULL},
+                                         {"p99", {NULL, "pause_p99_ns", NULL}, NULL},
+                                         {"longest", {NULL, "pause_max_ns", NULL}, NULL},
+                                         {"sum", {NULL, "pause_total_ns", NULL}, NULL},
+                                         {"collector CPU", {0}, cell_collector_share}};
+  static const metric_column latency[] = {{"p50", {NULL, "op_p50_ns", NULL}, NULL},
+                                          {"p99", {NULL, "op_p99_ns", NULL}, NULL},
+                                          {"p99.9", {NULL, "op_p999_ns", NULL}, NULL},
+                                          {"p99.99", {NULL, "op_p9999_ns", NULL}, NULL},
+                                          {"worst", {NULL, "op_max_ns", NULL}, NULL}};
   text_add(&r->out, "**Pauses, as the collectors log them**\n\n");
-  if (scenario_has(r, s, "pause_count"))
-    metric_table(r, s, pauses, sizeof pauses / sizeof *pauses, "pause_count");
-  else
+  if (!metric_table(r, s, pauses, sizeof pauses / sizeof *pauses, NULL))
     report_missing(r, "no row of this workload keeps a log of pauses");
   text_add(&r->out, "**Operations, as the program timed them**\n\n");
-  if (scenario_has(r, s, "op_max_ns"))
-    metric_table(r, s, latency, sizeof latency / sizeof *latency, "op_max_ns");
-  else
+  if (!metric_table(r, s, latency, sizeof latency / sizeof *latency, NULL))
     report_missing(r, "this workload does not time single operations");
 }
 
@@ -119,16 +83,6 @@ static void pause_tables(report *r, const scenario *s) {
 
 static const char *const delay_kinds[] = {"stop", "handshake", "assist", "stall"};
 enum { DELAY_KINDS = sizeof delay_kinds / sizeof *delay_kinds };
-
-// Whether a completed run of the row says anything about this kind: a log without such a delay holds
-// an empty list, a row without a log none.
-static bool delay_known(const group *g, const char *kind) {
-  for (size_t i = 0; i < g->count; i++)
-    if (record_ok(&g->records[i]) &&
-        json_object_get(json_object_get(g->records[i].json, "pauses"), kind))
-      return true;
-  return false;
-}
 
 // What each kind of delay came to. Sums over runs: a delay that comes once in ten runs must not
 // vanish in a median.
@@ -160,10 +114,7 @@ static void delay_table(report *r, const scenario *s) {
                     "handshake is what one thread does for the collector at a safepoint, counted "
                     "above 1 µs; an assist is marking that a thread does to pay for what it "
                     "allocates; a stall is an allocation that waits.\n\n");
-  if (!rows) {
-    r->out.length = before;
-    r->out.bytes[before] = 0;
-  }
+  if (!rows) text_cut(&r->out, before);
 }
 
 // Number of a phase, summed (or the largest, for max_ns) over the ok runs of a group.
@@ -206,10 +157,7 @@ static void phase_table(report *r, const scenario *s) {
   }
   table_end(&t);
   text_add(&r->out, "</details>\n\n");
-  if (!rows) {
-    r->out.length = before;
-    r->out.bytes[before] = 0;
-  }
+  if (!rows) text_cut(&r->out, before);
 }
 
 void section_pauses(report *r) {

@@ -3,16 +3,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "reports/report_parts.h"
+#include "reports/metric_table.h"
 
 // ---- churn and bintrees -------------------------------------------------------------------------
 
 // One row per group: a value, its ratio to nonmoving, CPU time.
 static void rate_table(report *r, const scenario *s, measure what, number_show *show,
                        const char *head) {
-  const char *const heads[] = {"row", head, "ratio to nonmoving", "CPU time", "peak RSS, MiB"};
+  const char *const heads[] = {"row",           head,           "ratio to nonmoving", "CPU time",
+                               "collector CPU", "peak RSS, MiB"};
   const group *reference = scenario_group(s, "nonmoving", "");
-  table t = table_begin(&r->out, "lrrrr", heads);
+  table t = table_begin(&r->out, "lrrrrr", heads);
   run_counts counts = {0};
   for (size_t i = 0; i < s->count; i++) {
     const group *g = &s->groups[i];
@@ -26,9 +27,13 @@ static void rate_table(report *r, const scenario *s, measure what, number_show *
     table_cell(&t, show_estimate(r->memory, value, show));
     table_cell(&t, show_estimate(r->memory, ratio, show_ratio));
     table_cell(&t, show_estimate(r->memory, cpu, show_ns));
+    size_t n;
+    table_cell(&t, cell_collector_share(r, g, &n));
     table_cell(&t, show_estimate(r->memory, rss, show_mib));
   }
   table_end(&t);
+  text_add(&r->out, "CPU time is the process's in the timed section. Collector CPU is the share of "
+                    "all cores' time that collecting took over the whole run.\n\n");
   report_caption(r, counts);
 }
 

@@ -68,6 +68,29 @@ sample sample_ratio(arena *memory, const sample *top, const sample *bottom) {
   return s;
 }
 
+// Cores of the machine as the record's environment names them; 0 when it does not.
+static double record_cores(const record *r) {
+  const json_t *cores = json_object_get(json_object_get(r->json, "environment"), "cores");
+  return json_is_string(cores) ? strtod(json_string_value(cores), NULL) : json_number_value(cores);
+}
+
+sample collector_share(arena *memory, const group *g) {
+  sample s = sample_new(memory, g ? g->count : 0);
+  for (size_t i = 0; g && i < g->count; i++) {
+    const record *r = &g->records[i];
+    const json_t *stages = json_object_get(r->json, "stages");
+    const size_t stage_count = json_array_size(stages);
+    const double cores = record_cores(r);
+    double wall_ns, collector_ns;
+    if (!measure_read(r, (measure){NULL, "wall_ns", NULL}, &wall_ns) || stage_count == 0) continue;
+    if (!number_read(json_array_get(stages, stage_count - 1), "gc_cpu_ns", &collector_ns)) continue;
+    if (cores <= 0 || wall_ns <= 0) continue;
+    s.value[s.count] = collector_ns / (wall_ns * cores);
+    s.block[s.count++] = r->block;
+  }
+  return s;
+}
+
 // ---- estimates ----------------------------------------------------------------------------------
 
 static int compare_doubles(const void *left, const void *right) {

@@ -41,6 +41,10 @@ estimate sample_estimate(arena *memory, const sample *s);
 estimate measure_estimate(arena *memory, const group *g, measure what);
 estimate measure_ratio(arena *memory, const group *top, const group *bottom, measure what);
 
+// Share of the time of all cores that the collector took, over each whole run: collections forced by
+// stages are in both. Absent where the heap does not count its CPU time.
+sample collector_share(arena *memory, const group *g);
+
 // The ranks (from 0) of the order statistics that bound the median of n sorted values with at least
 // 95 % confidence. n >= 6.
 void median_interval_ranks(size_t n, size_t *low, size_t *high);

@@ -94,6 +94,12 @@ void text_format(text *t, const char *format, ...) {
   t->length += (size_t)length;
 }
 
+void text_cut(text *t, size_t length) {
+  HS_REQUIRE(length <= t->length, "report: cut at %zu of %zu bytes", length, t->length);
+  t->length = length;
+  if (t->bytes) t->bytes[length] = 0;
+}
+
 void text_free(text *t) {
   free(t->bytes);
   *t = (text){0};

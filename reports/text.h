@@ -28,6 +28,7 @@ typedef struct text {
 void text_add(text *t, const char *string);
 void text_add_bytes(text *t, const char *bytes, size_t count);
 void text_format(text *t, const char *format, ...) HS_PRINTF(2, 3);
+void text_cut(text *t, size_t length); // back to an earlier length
 void text_free(text *t);
 
 // A Markdown table, written at once: `align` has one letter per column, 'l', 'r' or 'c'; heads has

@@ -14,7 +14,9 @@ static const char workloads[] =
     "{\"workloads\":[{\"name\":\"seed_array\"},{\"name\":\"seed_pointers\"},"
     "{\"name\":\"seed_pathological\"},{\"name\":\"seed_copy\"},{\"name\":\"seed_step\"},"
     "{\"name\":\"churn\"},{\"name\":\"bintrees\"},{\"name\":\"alloc\"},{\"name\":\"service\"},"
-    "{\"name\":\"mstress\"}]}";
+    "{\"name\":\"mstress\"},{\"name\":\"sizeshift\"},{\"name\":\"lru_cache\"},"
+    "{\"name\":\"redis_frag\"},{\"name\":\"adversary\"},{\"name\":\"pins\"},{\"name\":\"deref\"},"
+    "{\"name\":\"write_hot\"}]}";
 
 static run_catalogue catalogue;
 
@@ -160,10 +162,23 @@ static void test_both_collectors_are_timed(void **state) {
     }
 }
 
-static bool same_scenario(const run_job *a, const run_job *b) {
-  if (strcmp(a->workload, b->workload) || strcmp(a->heap, b->heap)) return false;
-  for (size_t s = 0; s < a->set_count; s++)
-    if (b->set_count != a->set_count || strcmp(a->sets[s], b->sets[s])) return false;
+static bool job_has(const run_job *job, const char *set) {
+  for (size_t s = 0; s < job->set_count; s++)
+    if (strcmp(job->sets[s], set) == 0) return true;
+  return false;
+}
+
+// A setting of how objects are moved belongs to the heap; every other one in these rows to the workload.
+static bool is_heap_setting(const char *set) { return strncmp(set, "compaction=", 11) == 0; }
+
+// Whether the variant runs what the plain row does, but for what it sets of the heap.
+static bool same_scenario(const run_job *variant, const run_job *plain) {
+  if (strcmp(variant->workload, plain->workload) || strcmp(variant->heap, plain->heap))
+    return false;
+  for (size_t s = 0; s < plain->set_count; s++)
+    if (!job_has(variant, plain->sets[s])) return false;
+  for (size_t s = 0; s < variant->set_count; s++)
+    if (!job_has(plain, variant->sets[s]) && !is_heap_setting(variant->sets[s])) return false;
   return true;
 }
 
@@ -205,6 +220,73 @@ static void test_churn_is_long_enough_to_collect(void **state) {
     assert_true(rows > 5);
     job_list_free(&list);
   }
+}
+
+// Every other way to move objects is timed in the blocks in which the plain row is.
+static void test_ways_to_move_are_timed_beside_the_plain_row(void **state) {
+  (void)state;
+  static const char *const variants[] = {"compaction_off", "compaction_stw",
+                                         "compaction_incremental"};
+  static const char *const sets[] = {"compaction=off", "compaction=stw", "compaction=incremental"};
+  for (uint64_t block = 0; block < 2; block++) {
+    job_list list = {.jobs = NULL};
+    plan_block(&catalogue, false, 1, block, &list);
+    for (size_t v = 0; v < 3; v++) {
+      assert_int_equal(count_jobs(&list, "churn", "compact", variants[v], sets[v]), 1);
+      assert_int_equal(count_jobs(&list, "write_hot", "compact", variants[v], sets[v]), 1);
+      assert_int_equal(count_jobs(&list, "churn", "nonmoving", variants[v], NULL), 0);
+    }
+    static const char *const heaps[] = {"nonmoving", "compact", "libc"};
+    for (size_t h = 0; h < 3; h++) {
+      assert_int_equal(count_jobs(&list, "write_hot", heaps[h], "", NULL), 1);
+      assert_int_equal(count_jobs(&list, "deref", heaps[h], "", NULL), 1);
+    }
+    assert_int_equal(count_jobs(&list, "write_hot", "bdwgc", "", NULL), 0);
+    job_list_free(&list);
+  }
+}
+
+// Byte counts do not vary, so memory for each live byte is measured once, on every heap, at the same
+// parameters: idle time too, or heaps that do not use it would look as if they had been given none.
+static void test_memory_for_each_live_byte_is_measured_once(void **state) {
+  (void)state;
+  static const struct {
+    const char *workload, *setting;
+  } rows[] = {{"sizeshift", "law=W8"},         {"lru_cache", NULL},
+              {"redis_frag", "idle_ms=1500"},  {"adversary", "kind=robson"},
+              {"adversary", "kind=staircase"}, {"pins", "mode=share"}};
+  static const char *const heaps[] = {"nonmoving", "compact", "bdwgc", "mimalloc", "libc", "go"};
+  for (uint64_t block = 0; block < 2; block++) {
+    job_list list = {.jobs = NULL};
+    plan_block(&catalogue, false, 1, block, &list);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+      for (size_t h = 0; h < 6; h++)
+        assert_int_equal(count_jobs(&list, rows[i].workload, heaps[h], "", rows[i].setting),
+                         block == 0);
+    assert_int_equal(count_jobs(&list, "seed_pathological", "compact", "idle", "idle_ms=2000"),
+                     block == 0);
+    assert_int_equal(count_jobs(&list, "seed_pathological", "libc", "idle", NULL), 0);
+    job_list_free(&list);
+  }
+}
+
+static double cost_of(bool quick, uint64_t block) {
+  job_list list = {.jobs = NULL};
+  plan_block(&catalogue, quick, 1, block, &list);
+  double seconds = 0;
+  for (size_t i = 0; i < list.count; i++) seconds += plan_cost(&list.jobs[i]);
+  job_list_free(&list);
+  return seconds;
+}
+
+// Below three runs an interval says little. Costs are those of the full parameters on two cores.
+static void test_three_blocks_fit_the_promised_time(void **state) {
+  (void)state;
+  const plan_limits limits = plan_limits_of(false);
+  const double expected = cost_of(false, 0) + 2 * cost_of(false, 1) + limits.process_s;
+  if (expected > limits.budget_s - limits.reserve_s)
+    fail_msg("three blocks take %.0f s (%.0f s and twice %.0f s) of %.0f s", expected,
+             cost_of(false, 0), cost_of(false, 1), limits.budget_s - limits.reserve_s);
 }
 
 static void test_no_job_is_planned_twice(void **state) {
@@ -268,6 +350,9 @@ int main(void) {
       cmocka_unit_test(test_both_collectors_are_timed),
       cmocka_unit_test(test_variants_have_the_settings_of_the_plain_row),
       cmocka_unit_test(test_churn_is_long_enough_to_collect),
+      cmocka_unit_test(test_ways_to_move_are_timed_beside_the_plain_row),
+      cmocka_unit_test(test_memory_for_each_live_byte_is_measured_once),
+      cmocka_unit_test(test_three_blocks_fit_the_promised_time),
       cmocka_unit_test(test_no_job_is_planned_twice),
       cmocka_unit_test(test_missing_heaps_and_outlines_leave_no_jobs),
       cmocka_unit_test(test_processes_are_plain_runs),

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -286,6 +287,131 @@ static void timed_rows(json_t *out, const row *r, unsigned parts, int block) {
   }
 }
 
+// ---- memory for each live byte, and moving ------------------------------------------------------
+
+static void set_ratio(json_t *metrics, const char *name, const char *what, double value) {
+  char key[64];
+  snprintf(key, sizeof key, "%s_%s_ratio", name, what);
+  json_object_set_new(metrics, key, json_real(value));
+}
+
+// Both readings of a phase, raw and released.
+static void set_phase(json_t *metrics, const row *r, const char *name, double raw,
+                      double released) {
+  set_ratio(metrics, name, "raw_rss", raw);
+  set_ratio(metrics, name, "rss", released);
+  set_ratio(metrics, name, "mean_rss", (raw + released) / 2);
+  if (!r->accounts) return;
+  set_ratio(metrics, name, "raw_footprint", raw + 0.05);
+  set_ratio(metrics, name, "footprint", released + 0.05);
+}
+
+static void density_new(json_t *out, const row *r, const char *workload, json_t *params,
+                        const char *const *phases, size_t count) {
+  json_t *record = record_new(workload, r, 0, params), *metrics = json_object();
+  // libc is best at lru_cache, compact elsewhere.
+  const bool best = strcmp(workload, "lru_cache") == 0 && strcmp(r->heap, "libc") == 0;
+  const double waste = best ? 0 : r->kept_mib / 8;
+  for (size_t i = 0; i < count; i++)
+    set_phase(metrics, r, phases[i], 1.2 + waste + (double)i, 1 + waste);
+  if (strcmp(workload, "pins") == 0) {
+    set_number(metrics, "pinned_count", 409);
+    set_number(metrics, "refused_pins_count", 0);
+  }
+  json_object_set_new(record, "metrics", metrics);
+  stages_set(record, r, json_array());
+  json_array_append_new(out, record);
+}
+
+static void density_rows(json_t *out, const row *r) {
+  static const char *const shift[] = {"before", "deleted", "after"};
+  static const char *const lru[] = {"small", "large", "tiny"};
+  static const char *const redis[] = {"small", "large", "idle", "run", "end"};
+  static const char *const pins[] = {"built", "pinned", "unpinned"};
+  density_new(out, r, "sizeshift", json_pack("{s:s}", "law", "W8"), shift, 3);
+  density_new(out, r, "lru_cache", json_pack("{s:i}", "capacity", 8 << 20), lru, 3);
+  density_new(out, r, "redis_frag", json_pack("{s:i}", "idle_ms", 1500), redis, 5);
+  density_new(out, r, "pins", json_pack("{s:s}", "mode", "share"), pins, 3);
+  static const char *const kinds[] = {"robson", "staircase"};
+  for (int kind = 0; kind < 2; kind++) {
+    json_t *record = record_new("adversary", r, 0, json_pack("{s:s}", "kind", kinds[kind]));
+    json_t *metrics = json_object();
+    for (int size = 16, step = 0; size <= 32768; size *= 2, step++) {
+      char name[16];
+      snprintf(name, sizeof name, "size_%05d", size);
+      set_phase(metrics, r, name, 2, 1 + r->kept_mib / 8 * step / 11);
+      set_ratio(metrics, name, "bound", 1 + step * 0.5);
+    }
+    set_phase(metrics, r, "end", 2, 1 + r->kept_mib / 8);
+    set_ratio(metrics, "end", "bound", 6.5);
+    json_object_set_new(record, "metrics", metrics);
+    stages_set(record, r, json_array());
+    json_array_append_new(out, record);
+  }
+}
+
+// What a collector says of its work, at the last stage of a record.
+static void set_moving(json_t *record, double moved_mib, int aborted) {
+  json_t *stages = json_object_get(record, "stages");
+  json_t *last = json_array_get(stages, json_array_size(stages) - 1);
+  set_number(last, "gc_cpu_ns",
+             0.04 *
+                 json_number_value(json_object_get(json_object_get(record, "metrics"), "wall_ns")));
+  set_number(last, "moved_bytes", moved_mib * mib);
+  set_number(last, "aborted_moves_count", aborted);
+  set_number(last, "fallback_stops_count", aborted / 100);
+}
+
+static void moving_new(json_t *out, const row *r, int block, const char *variant,
+                       double moved_mib) {
+  json_t *churn =
+      timed_new("churn", r, block, json_pack("{s:i,s:i,s:i}", "n", 17, "ops", 300000, "noalloc", 0),
+                3e8 + r->op_ns * 1e6);
+  set_moving(churn, moved_mib, *variant ? 0 : 1234);
+  json_t *hot = timed_new("write_hot", r, block, json_pack("{s:i}", "threads", 2), 3e8);
+  json_t *metrics = json_object_get(hot, "metrics");
+  set_number(metrics, "steady_writes_per_s", 2e7);
+  set_number(metrics, "fragmented_writes_per_s", 1.5e7);
+  set_ratio(metrics, "fragmented", "to_steady", 0.75);
+  set_number(metrics, "fragmented_moved_bytes", moved_mib * mib);
+  json_object_set_new(churn, "variant", json_string(variant));
+  json_object_set_new(hot, "variant", json_string(variant));
+  // The plain row of churn is made with the others.
+  if (*variant) json_array_append(out, churn);
+  json_array_append_new(out, hot);
+  json_decref(churn);
+}
+
+static void moving_rows(json_t *out, const row *r, int block) {
+  const int compact = strcmp(r->heap, "compact") == 0;
+  if (!compact && strcmp(r->heap, "nonmoving") != 0 && strcmp(r->heap, "libc") != 0) return;
+  moving_new(out, r, block, "", compact ? 40 : 0);
+  if (compact) {
+    moving_new(out, r, block, "compaction_off", 0);
+    moving_new(out, r, block, "compaction_stw", 38.5);
+    moving_new(out, r, block, "compaction_incremental", 36);
+  }
+  json_t *steps = timed_new("deref", r, block, json_pack("{s:i}", "n", 16), 1e8);
+  json_t *metrics = json_object_get(steps, "metrics");
+  json_object_set_new(metrics, "dense_sequential_ns", json_real(1.25 + compact));
+  json_object_set_new(metrics, "compacted_shuffled_ns", json_real(7.5 + 2.25 * compact));
+  json_array_append_new(out, steps);
+  if (block > 0 || !r->accounts) return;
+  json_t *idle = record_new(
+      "seed_pathological", r, 0,
+      json_pack("{s:i,s:i,s:i,s:i}", "count", 1 << 20, "size", 16, "step", 512, "idle_ms", 2000));
+  json_t *stages = json_array();
+  json_array_append_new(stages, stage_new(r, "1", 0, 0, 0, 0.6));
+  json_array_append_new(stages, stage_new(r, "2", 24, 0, 24, 25));
+  json_array_append_new(stages, stage_new(r, "3", r->kept_mib, 0, 0.05, 25));
+  stages_set(idle, r, stages);
+  json_object_set_new(idle, "variant", json_string("idle"));
+  json_object_set_new(idle, "metrics", json_object());
+  set_number(json_object_get(idle, "metrics"), "idle_above_start_bytes",
+             (compact ? 0.25 : 24.5) * mib);
+  json_array_append_new(out, idle);
+}
+
 static void process_rows(json_t *out, const row *r) {
   json_t *record =
       record_new("process_time", r, 0, json_pack("{s:s,s:i}", "workload", "bintrees", "depth", 14));
@@ -321,7 +447,11 @@ json_t *fixture_records(unsigned parts, int blocks) {
       seed_steps(out, r);
     }
     if (row_is_model(r)) continue;
-    for (int block = 0; block < blocks; block++) timed_rows(out, r, parts, block);
+    for (int block = 0; block < blocks; block++) {
+      timed_rows(out, r, parts, block);
+      if (parts & FIXTURE_MOVING) moving_rows(out, r, block);
+    }
+    if (parts & FIXTURE_DENSITY) density_rows(out, r);
     if (parts & FIXTURE_TIMES) process_rows(out, r);
   }
   if (parts & FIXTURE_FAILURES) failure_rows(out);

@@ -18,7 +18,9 @@ typedef enum fixture_part {
   FIXTURE_TIMES = 1u << 6,    // process_time
   FIXTURE_GO = 1u << 7,       // the go and model rows of whatever else is made
   FIXTURE_FAILURES = 1u << 8, // one row of every unhappy status
-  FIXTURE_ALL = (1u << 9) - 1,
+  FIXTURE_DENSITY = 1u << 9,  // caches, shifts of size, pins, adversaries
+  FIXTURE_MOVING = 1u << 10,  // ways to move objects, write_hot, deref, idle time
+  FIXTURE_ALL = (1u << 11) - 1,
 } fixture_part;
 
 // An array of records; the caller frees it with json_decref. `blocks` runs of every timed row.

@@ -35,6 +35,16 @@ static void test_units(void **state) {
   arena_free(&m);
 }
 
+static void test_the_end_of_a_name_is_its_unit(void **state) {
+  (void)state;
+  assert_ptr_equal(show_by_unit("op_max_ns"), show_ns);
+  assert_ptr_equal(show_by_unit("moved_bytes"), show_mib_unit);
+  assert_ptr_equal(show_by_unit("steady_writes_per_s"), show_rate);
+  assert_ptr_equal(show_by_unit("end_rss_ratio"), show_ratio);
+  assert_ptr_equal(show_by_unit("pause_count"), show_integer);
+  assert_ptr_equal(show_by_unit("_ns"), show_integer); // a unit of nothing
+}
+
 static void test_estimates(void **state) {
   (void)state;
   arena m = {0};
@@ -63,6 +73,7 @@ static void test_tables_escape_cells(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_units),
+      cmocka_unit_test(test_the_end_of_a_name_is_its_unit),
       cmocka_unit_test(test_estimates),
       cmocka_unit_test(test_tables_escape_cells),
   };

@@ -194,6 +194,62 @@ static void test_pauses_are_told_by_kind_and_collector(void **state) {
   free(points);
 }
 
+static void expect_after(const char *markdown, const char *heading, const char *fragment) {
+  const char *at = strstr(markdown, heading);
+  if (!at) fail_msg("no '%s'", heading);
+  const char *end = strstr(at + strlen(heading), "\n##"), *found = strstr(at, fragment);
+  if (!found || (end && found > end)) fail_msg("'%s' is not below '%s'", fragment, heading);
+}
+
+// Every heap beside ours, raw beside released; the footprint only of heaps that can tell.
+static void test_memory_for_each_live_byte(void **state) {
+  (void)state;
+  char *markdown = render(FIXTURE_ALL, 2, 0, NULL, "density");
+  // 1.2 + waste + index of the phase, and 1 + waste; waste is what the made-up row kept, over 8.
+  expect_after(markdown, "### Memory for each live byte in `sizeshift`",
+               "\n| compact | 1.21× | 1.01× | 2.21× | 1.01× | 3.21× | 1.01× | 1.11× | 2.11× |\n");
+  expect_after(markdown, "### Memory for each live byte in `sizeshift`",
+               "\n| compact | 1.26× | 1.06× | 2.26× | 1.06× | 3.26× | 1.06× | – | – |\n");
+  expect_after(markdown, "### Memory for each live byte in `lru_cache`", "\n| libc | 1.20× | ");
+  expect_after(markdown, "### Memory for each live byte in `redis_frag`",
+               "\n| mimalloc | 3.25× | 4.25× | 5.25× | 3.05× | 4.65× |\n");
+  const char *shown = "holds less than both of our heaps: libc (column 1, 1.20×); libc (column 2";
+  expect_after(markdown, "### Memory for each live byte in `lru_cache`", shown);
+  assert_null(
+      strstr(strstr(markdown, shown) + 1, "holds less than both")); // compact does elsewhere
+  expect_after(markdown, "### Memory for each live byte in `pins`", " | 409 | 0 |\n");
+  expect_after(markdown, "### Adversaries beside the bounds",
+               "\n| nonmoving | 6.50× | 3.00× | 3.05×");
+  expect_after(markdown, "### Where `nonmoving` loses", "RSS for each live byte after idle time");
+  free(markdown);
+  char *points = fixture_slurp(in_folder("density/figures/adversary_robson.csv"), NULL);
+  assert_non_null(strstr(points, "\"bound\",32768,6.5"));
+  assert_non_null(strstr(points, "\"compact\",16,1"));
+  assert_null(strstr(points, "\"model\""));
+  free(points);
+}
+
+static void test_ways_to_move_stand_side_by_side(void **state) {
+  (void)state;
+  char *markdown = render(FIXTURE_ALL, 3, 0, NULL, "moving");
+  const char *modes = "### Ways to move the objects of `churn`";
+  expect_after(markdown, modes, "\n| nonmoving | ");
+  // Twice 2 % of the wall time of two cores.
+  expect_after(markdown, modes, " | 9.22 µs | 2.0 % |\n");
+  expect_after(markdown, modes, "\n| compact (compaction_stw) | 38.50 MiB | 0 | 0 | ");
+  const char *stopped = strstr(strstr(markdown, modes), "(stw) |");
+  const char *writers = strstr(markdown, "### Writers while objects move");
+  assert_true(!stopped || stopped > writers); // gc=stw is no way to move
+  expect_after(markdown, "### Writers while objects move",
+               "\n| compact (compaction_off) | 20.0 M/s | 15.0 M/s | 0.75× | 0.00 MiB | ");
+  expect_after(markdown, "### Following a reference",
+               "\n| compact | 2.3 ns | – | – | – | – | 9.8 ns |\n");
+  expect_after(markdown, "### Idle time", "\n| compact (idle) | ");
+  expect_after(markdown, "### Idle time", " | 24.50 MiB | 16.02 MiB | ");
+  expect_after(markdown, "## What was compared", "`subpage_release` gives back");
+  free(markdown);
+}
+
 // The first screen: what is left, what it cost and what to choose, in words; both settings of a
 // library beside each other, named.
 static void test_first_screen_tells_the_story(void **state) {
@@ -244,6 +300,8 @@ static void test_says_what_is_missing(void **state) {
   (void)state;
   char *markdown = render(FIXTURE_FAILURES, 1, 0, "/nonexistent/gnuplot", "failures");
   static const char *const expected[] = {"no record of `churn`",
+                                         "no record of `write_hot`",
+                                         "no completed run of `sizeshift`",
                                          "no record of `seed_pathological`",
                                          "no record of `alloc`",
                                          "hyperfine was not run",
@@ -370,6 +428,8 @@ int main(void) {
       cmocka_unit_test(test_same_records_give_the_same_bytes),
       cmocka_unit_test(test_a_full_report_holds_together),
       cmocka_unit_test(test_pauses_are_told_by_kind_and_collector),
+      cmocka_unit_test(test_memory_for_each_live_byte),
+      cmocka_unit_test(test_ways_to_move_stand_side_by_side),
       cmocka_unit_test(test_first_screen_tells_the_story),
       cmocka_unit_test(test_each_part_alone_and_each_part_missing),
       cmocka_unit_test(test_says_what_is_missing),

@@ -99,6 +99,26 @@ static void test_measures_subtract_within_one_run(void **state) {
   json_decref(json);
 }
 
+// 30 ms of collecting in a run of 100 ms on 2 cores; a run whose heap does not tell is left out.
+static void test_the_collector_is_charged_to_all_cores(void **state) {
+  (void)state;
+  arena m = {0};
+  json_t *told =
+      json_pack("{s:[{s:i},{s:i}],s:{s:i},s:{s:s}}", "stages", "gc_cpu_ns", 10000000, "gc_cpu_ns",
+                30000000, "metrics", "wall_ns", 100000000, "environment", "cores", "2");
+  json_t *silent = json_pack("{s:[{s:i}],s:{s:i},s:{s:s}}", "stages", "rss_bytes", 1, "metrics",
+                             "wall_ns", 100000000, "environment", "cores", "2");
+  const record records[] = {record_of(told, "ok"), record_of(silent, "ok"), record_of(told, "oom")};
+  const group g = {records, 3, 2};
+  const sample share = collector_share(&m, &g);
+  assert_int_equal(share.count, 1);
+  near(share.value[0], 0.15);
+  assert_int_equal(collector_share(&m, NULL).count, 0);
+  json_decref(told);
+  json_decref(silent);
+  arena_free(&m);
+}
+
 static void test_distributions_merge_runs(void **state) {
   (void)state;
   arena memory = {0};
@@ -126,6 +146,7 @@ int main(void) {
       cmocka_unit_test(test_interval_from_six_values_on),
       cmocka_unit_test(test_ratios_pair_within_blocks),
       cmocka_unit_test(test_measures_subtract_within_one_run),
+      cmocka_unit_test(test_the_collector_is_charged_to_all_cores),
       cmocka_unit_test(test_distributions_merge_runs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
