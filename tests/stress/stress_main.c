@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // stress_<heap> [--seed N] [--steps N] [--threads N] [--limit BYTES] [--stress] [--stw]
-//               [--break-at STEP]
+//               [--compaction N] [--break-at STEP]
 // Random programs against a model heap. The seed is printed; --seed or HS_SEED gives it back (one
 // thread then does exactly the same again). Exit status 77: the heap cannot do what was asked.
 #include <inttypes.h>
@@ -63,6 +63,7 @@ int main(int argc, char **argv) {
   const uint64_t steps = (uint64_t)option(argc, argv, "--steps", DEFAULT_STEPS);
   const uint32_t count = (uint32_t)option(argc, argv, "--threads", 1);
   config.limit_bytes = option(argc, argv, "--limit", 0);
+  config.compaction = option(argc, argv, "--compaction", config.compaction);
   for (int i = 1; i < argc; i++)
     if (strcmp(argv[i], "--stress") == 0)
       config.stress = 1;
