@@ -43,6 +43,8 @@ static uint32_t bits_take_locked(nonmoving_heap *heap, unsigned words) {
   if (end > UINT32_MAX || !nm_table_commit(table, end * sizeof(uint64_t))) return 0;
   nm_table_touch(table, index * sizeof(uint64_t), 2 * words * sizeof(uint64_t));
   heap->bits_count = end;
+  // The first to touch a page waits for it: not a thread that assists, which touches many at once.
+  heap->bits[index] = heap->bits[end - 1] = 0;
   return (uint32_t)index;
 }
 
