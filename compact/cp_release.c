@@ -33,7 +33,7 @@ static void trim_frontiers(compact_heap *heap) {
 // The free descriptors at the end go; the list of free ones is made anew from those that stay.
 static void trim_descriptors(compact_heap *heap) {
   while (heap->large_count > 0 && !cp_large_at(heap, heap->large_count - 1)->handle)
-    *cp_large_at(heap, --heap->large_count) = (cp_large){0};
+    *cp_large_at(heap, --heap->large_count) = (cp_large){.handle = NULL};
   heap->large_free = CP_NONE;
   for (uint32_t i = heap->large_count; i-- > 0;) {
     cp_large *const large = cp_large_at(heap, i);
