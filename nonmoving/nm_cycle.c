@@ -223,6 +223,8 @@ static void collect(nonmoving_heap *heap, nm_thread *self, nm_reason reason,
   const bool releases = reason == NM_REASON_RELEASE || reason == NM_REASON_FAILED;
   heap->flush_pages = releases || verifies(heap);
   const uint64_t left_count = departures_count(heap);
+  // Not by a thread that only finds a small cycle due: that would delay it by more than it can save.
+  if (is_concurrent(heap) && !(self && reason == NM_REASON_TRIGGER)) nm_mark_touch_bits(heap);
   begin_mark(heap);
   mark(heap, self, cycle);
   // To be verified, the heap must not change between the turn and the look at it.
@@ -313,7 +315,9 @@ static void start_concurrent(nonmoving_heap *heap, nm_thread *thread, size_t byt
       hs_exchange_acq_rel(&heap->collector_wanted, 1u) != 0)
     return; // another thread sees to it
   const uint64_t begin_ns = hs_os_now_ns();
-  if (hs_load_relaxed(&heap->cycles_are_small) && !hs_mutex_is_held(&heap->world.collector) &&
+  // What is left of a sweep may be as much as the heap is large: the collector's work.
+  if (hs_load_relaxed(&heap->cycles_are_small) && nm_sweep_is_done(heap) &&
+      !hs_mutex_is_held(&heap->world.collector) &&
       hs_world_is_responsive(&heap->world, &thread->hot.base, RESPONSE_NS)) {
     nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
     hs_store_relaxed(&heap->collector_wanted, 0u);

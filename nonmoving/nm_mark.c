@@ -20,11 +20,13 @@ enum {
   // Objects between the stack and their scan, a power of two: time for the prefetch of what was pushed
   // last to arrive. 1 or 4 are about a third slower on churn.
   SCAN_DELAY = 16,
-  // Large objects are scanned in pieces of this many references, a page of them, so that no slice of an
-  // assisting thread is longer than that (Go: oblets of 128 KiB).
-  OBLET_REFS = 512,
+  // Objects with more references are scanned in pieces of this many, a page of them, so that no slice of
+  // an assisting thread is longer than that (Go: oblets of 128 KiB).
+  OBLET_REFS = NM_MARK_OBLET_REFS,
   OBLET_BYTES = OBLET_REFS * sizeof(heap_ref),
-  OBLET_TAG = 1, // grey word: the start of a piece of a large object, not an object
+  OBLET_TAG = 1, // grey word: the start of a piece of an object, not an object
+  // Structs of spans looked at per hold of the heap lock: some microseconds.
+  TOUCH_SPANS = 256,
 };
 
 typedef struct marker {
@@ -162,15 +164,24 @@ size_t nm_object_ref_count(const nonmoving_heap *heap, const nm_span *span, uint
   return small_ref_count(heap, object);
 }
 
-static void scan_oblet(marker *m, ref_batch *batch, uintptr_t start) {
-  const nm_span *const span = nm_span_find(m->heap, start);
-  const size_t done = (start - nm_span_base(m->heap, span)) / sizeof(heap_ref);
-  const size_t left = span->ref_count - done;
-  // The rest first, so that another marker may take it meanwhile. If it is dropped, a rescan does it.
+// One piece of an object, whose reference slots end at `limit`. The rest first, so that another marker may
+// take it meanwhile. If it is dropped, a rescan does it.
+static void scan_piece(marker *m, ref_batch *batch, uintptr_t start, uintptr_t limit) {
+  const size_t left = (limit - start) / sizeof(heap_ref);
   if (left > OBLET_REFS) (void)hs_grey_push(m->grey, (start + OBLET_BYTES) | OBLET_TAG);
   const size_t count = hs_min_size(left, OBLET_REFS);
   batch_slots(m, batch, (const heap_ref *)start, count);
   m->done.scanned_bytes += count * sizeof(heap_ref);
+}
+
+static void scan_oblet(marker *m, ref_batch *batch, uintptr_t start) {
+  const nm_span *const span = nm_span_find(m->heap, start);
+  const unsigned class = nm_span_size_class(span);
+  uintptr_t object = nm_span_base(m->heap, span);
+  if (class != NM_CLASS_LARGE)
+    object += nm_class_index(class, start - object) * nm_span_slot_bytes(span);
+  const size_t count = nm_object_ref_count(m->heap, span, object);
+  scan_piece(m, batch, start, object + count * sizeof(heap_ref));
 }
 
 static inline void scan(marker *m, ref_batch *batch, uintptr_t grey) {
@@ -185,10 +196,30 @@ static inline void scan(marker *m, ref_batch *batch, uintptr_t grey) {
     return;
   }
   const size_t count = small_ref_count(m->heap, grey);
+  const size_t bytes = nm_class_bytes[m->entries[nm_page_of(m->heap, grey)].span_class >> 1];
+  if (HS_UNLIKELY(count > OBLET_REFS)) {
+    m->done.scanned_bytes += bytes - count * sizeof(heap_ref); // what no piece counts
+    scan_piece(m, batch, grey, grey + count * sizeof(heap_ref));
+    return;
+  }
   batch_slots(m, batch, (const heap_ref *)grey, count);
-  m->done.scanned_bytes += nm_class_bytes[m->entries[nm_page_of(m->heap, grey)].span_class >> 1];
+  m->done.scanned_bytes += bytes;
 }
 
+// The slice is over: what waits for its prefetch is somebody's next work. An object that finds no room
+// is marked, so a rescan scans it; a reference may not be marked yet, and is looked at now.
+static void requeue(marker *m, ref_batch *batch, const uintptr_t *queue) {
+  for (unsigned i = 0; i < SCAN_DELAY; i++) {
+    if (queue[i] == 0) continue;
+    if (queue[i] & HS_GREY_REF)
+      scan(m, batch, queue[i]);
+    else
+      (void)hs_grey_push(m->grey, queue[i]);
+  }
+}
+
+// Looks at NM_MARK_SLICE_EXCESS references more than `refs`, at most: the delay of an assisting thread does not depend on
+// what the objects are.
 hs_marked nm_mark_drain(void *context, hs_grey *grey, uint64_t refs) {
   marker m = begin(context, grey);
   ref_batch batch;
@@ -197,10 +228,11 @@ hs_marked nm_mark_drain(void *context, hs_grey *grey, uint64_t refs) {
   unsigned at = 0, queued = 0;
   for (;;) {
     uintptr_t next = 0;
-    if (m.refs < refs && hs_grey_pop(grey, &next)) {
+    if (m.refs >= refs) break;
+    if (hs_grey_pop(grey, &next)) {
       queued++;
     } else if (queued == 0) {
-      if (batch.count == 0) return m.done;
+      if (batch.count == 0) break;
       mark_batch(&m, &batch);
       continue;
     }
@@ -212,6 +244,10 @@ hs_marked nm_mark_drain(void *context, hs_grey *grey, uint64_t refs) {
     scan(&m, &batch, oldest);
     hs_grey_balance(grey);
   }
+  if (queued > 0) requeue(&m, &batch, queue);
+  mark_batch(&m, &batch);
+  HS_ASSERT(m.refs <= refs || m.refs - refs <= NM_MARK_SLICE_EXCESS);
+  return m.done;
 }
 
 // ---- after an overflow --------------------------------------------------------------------------
@@ -268,6 +304,56 @@ void nm_mark_shade_roots(void *context, hs_grey *grey) {
   for (size_t i = 0; i < heap->pin_count; i++)
     hs_marking_shade(&heap->marking, grey, heap->pins[i]);
   hs_mutex_unlock(&heap->lock);
+}
+
+// ---- before marking -----------------------------------------------------------------------------
+
+// Note [first touch]
+//   A page of the bits table holds the bitmaps of a hundred spans, and is not backed by memory until the
+//   first of them is written. When the heap has grown, the first who mark a random graph would take a
+//   page fault at nearly every reference: hundreds in one slice of an assisting thread, a millisecond or
+//   more, and the more the larger the heap. So the collector writes to all such pages before it asks
+//   anyone to mark: a zero, into the bitmap of a span that is not its alloc bits. That is zero (I-nm-5),
+//   and as every span is swept and nobody marks, nobody else looks at it. What is cut from the table
+//   later is touched by the threads that blacken what they allocate, a page per hundred spans.
+
+// Appends the words to be written for one span: the ends of its bitmap, if they lie on new pages.
+static unsigned note_words(const nonmoving_heap *heap, const nm_span *span, size_t *last_page,
+                           size_t *out) {
+  const unsigned words = nm_span_words(span);
+  const size_t page_words = hs_os_page_bytes() / sizeof(uint64_t);
+  const size_t first =
+      (size_t)(nm_span_bitmap(heap, span, hs_load_relaxed(&heap->sweepgen) + 2) - heap->bits);
+  unsigned count = 0;
+  for (size_t i = first; i<first + words; i += words> 1 ? words - 1 : 1) {
+    if (i / page_words == *last_page) continue;
+    *last_page = i / page_words;
+    out[count++] = i;
+  }
+  return count;
+}
+
+void nm_mark_touch_bits(nonmoving_heap *heap) {
+  hs_mutex_lock(&heap->lock);
+  const size_t bits_end = heap->bits_count, structs_end = heap->span_structs_count;
+  hs_mutex_unlock(&heap->lock);
+  // A pair of bitmaps below bits_end is in use or was zeroed when it was given back.
+  if (bits_end == heap->bits_touched_count) return;
+  size_t last_page = SIZE_MAX;
+  for (size_t number = 0; number < structs_end;) {
+    size_t found[2 * TOUCH_SPANS];
+    unsigned count = 0;
+    hs_mutex_lock(&heap->lock); // spans come meanwhile; none goes
+    for (unsigned i = 0; i < TOUCH_SPANS && number < structs_end; i++, number++) {
+      const nm_span *const span = &heap->span_structs[number];
+      if (span->page_count > 0 && span->bits_index >= heap->bits_touched_count)
+        count += note_words(heap, span, &last_page, &found[count]);
+    }
+    hs_mutex_unlock(&heap->lock);
+    for (unsigned i = 0; i < count; i++)
+      hs_store_relaxed((_Atomic(uint64_t) *)&heap->bits[found[i]], (uint64_t)0);
+  }
+  heap->bits_touched_count = bits_end;
 }
 
 // ---- black allocation ---------------------------------------------------------------------------

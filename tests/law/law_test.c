@@ -366,8 +366,8 @@ static void test_workloads_bear_a_heap_under_stress(void **state) {
   static const char *const runs[] = {
       "--workload sizeshift --set live=64K --set turnover=2 --set law=W5",
       "--workload lru_cache --set capacity=64K --set turnover=1",
-      "--workload redis_frag --set capacity=64K --set small_count=400 --set large_count=200 "
-      "--set idle_ms=1",
+      ("--workload redis_frag --set capacity=64K --set small_count=400 --set large_count=200 "
+       "--set idle_ms=1"),
       "--workload adversary --set live=8K --set largest=512",
       "--workload adversary --set kind=staircase --set live=4K --set largest=256",
       "--workload deref --set n=5 --set steps=100",
