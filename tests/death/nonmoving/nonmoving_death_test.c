@@ -19,7 +19,7 @@ static nonmoving_heap *heap_of(nonmoving_thread *t) { return nm_thread_of(t)->he
 
 static void destroy_with_a_thread(void) { nonmoving_destroy(heap_of(enter(0))); }
 static void destroy_nonsense(void) {
-  static uint64_t nonsense[1024];
+  static _Alignas(HS_CACHE_LINE_BYTES) uint64_t nonsense[1024];
   nonmoving_destroy((nonmoving_heap *)(void *)nonsense);
 }
 static void use_after_leaving(void) {
