@@ -14,7 +14,7 @@ static const size_t TABLE_SHARE = 4;
 static const size_t RESERVE_ALIGN = 2 << 20; // a huge page, so that none straddles the start
 static const size_t LOG_EVENTS = 16384;      // 512 KiB when full
 
-static const char VERSION[] = "0.1.0 handles, concurrent marking";
+static const char VERSION[] = "0.1.0 handles, concurrent compaction";
 
 // ---- the reservation ----------------------------------------------------------------------------
 
