@@ -15,19 +15,21 @@ static const uint32_t MUST_PERCENT = 125, START_PERCENT = 110, STOP_PERCENT = 10
 // Fuller regions are left alone: 9 bytes copied per byte freed in an automatic cycle. A full one leaves
 // behind what is within the 2-5 % of a dense heap on average.
 static const uint32_t AUTOMATIC_LIVE_PERCENT = 90, FULL_LIVE_PERCENT = 94;
-// Below these many bytes of garbage nothing is gained in pages.
+// Below these many bytes of garbage nothing is gained in pages. A full collection also joins regions of
+// which little more than a page is left.
 static const uint32_t AUTOMATIC_MIN_GARBAGE_BYTES = 16 << 10,
-                      FULL_MIN_GARBAGE_BYTES = CP_PAGE_BYTES;
+                      FULL_MIN_GARBAGE_BYTES = CP_PAGE_BYTES / 2;
 
 bool cp_select_is_source(const cp_region *region, cp_effort effort) {
   if (region->state != CP_REGION_CLOSED) return false;
   if (region->pinned > 0 && !cp_region_has_movable(region) && region->hollow > 0) return false;
   if (effort == CP_EFFORT_EVERYTHING) return true;
   const bool full = effort == CP_EFFORT_FULL;
-  const uint32_t garbage = region->top - region->live_bytes;
+  const uint32_t used = full ? (uint32_t)hs_align_up(region->top, CP_PAGE_BYTES) : region->top;
+  const uint32_t garbage = used - region->live_bytes;
   if (garbage < (full ? FULL_MIN_GARBAGE_BYTES : AUTOMATIC_MIN_GARBAGE_BYTES)) return false;
   const uint32_t percent = full ? FULL_LIVE_PERCENT : AUTOMATIC_LIVE_PERCENT;
-  return (uint64_t)region->live_bytes * 100 < (uint64_t)region->top * percent;
+  return (uint64_t)region->live_bytes * 100 < (uint64_t)used * percent;
 }
 
 // Regions by their live fraction, in steps of 1/FRACTIONS.

@@ -125,7 +125,10 @@ static void test_selection_is_by_garbage(void **state) {
   r = (cp_region){.state = CP_REGION_OPEN, .top = 200000};
   assert_false(cp_select_is_source(&r, CP_EFFORT_EVERYTHING));
   r = (cp_region){.state = CP_REGION_CLOSED, .top = 3000, .live_bytes = 8};
-  assert_false(cp_select_is_source(&r, CP_EFFORT_FULL)); // within one page
+  assert_false(cp_select_is_source(&r, CP_EFFORT_AUTOMATIC)); // within one page
+  assert_true(cp_select_is_source(&r, CP_EFFORT_FULL));       // which others may share
+  r.live_bytes = 3000;
+  assert_false(cp_select_is_source(&r, CP_EFFORT_FULL));
 }
 
 // The copy reserve: whatever the size of the heap, compacting needs one region and the back-map.
