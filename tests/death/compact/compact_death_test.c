@@ -44,8 +44,9 @@ static void destroy_with_a_thread(void) { heap_destroy(enter(0)->heap); }
 static void damage_an_object_location(void) {
   heap_thread *const t = enter(1);
   HEAP_FRAME(t, root, 2);
-  root[0] = heap_alloc(t, 0, 16);
-  root[1] = heap_alloc(t, 0, 16);
+  root[0] =
+      heap_alloc(t, 0, 4096); // whole pages: a region without garbage is not moved, which would
+  root[1] = heap_alloc(t, 0, 4096); // separate them
   const uint64_t word = cp_entry_load(cp_entry_of(root[0]));
   cp_entry_store(cp_entry_of(root[1]), word); // two handles of one place
   heap_collect(t, HEAP_COLLECT_FULL);
