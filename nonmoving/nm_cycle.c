@@ -223,8 +223,6 @@ static void collect(nonmoving_heap *heap, nm_thread *self, nm_reason reason,
   const bool releases = reason == NM_REASON_RELEASE || reason == NM_REASON_FAILED;
   heap->flush_pages = releases || verifies(heap);
   const uint64_t left_count = departures_count(heap);
-  // Not by a thread that only finds a small cycle due: that would delay it by more than it can save.
-  if (is_concurrent(heap) && !(self && reason == NM_REASON_TRIGGER)) nm_mark_touch_bits(heap);
   begin_mark(heap);
   mark(heap, self, cycle);
   // To be verified, the heap must not change between the turn and the look at it.

@@ -28,10 +28,6 @@ enum {
   NM_PIN_CAPACITY = 1 << 16,
   NM_CLASS_LARGE = 0,
   NM_MAX_BITMAP_WORDS = NM_MAX_OBJECTS / 64,
-  NM_MARK_OBLET_REFS = 512, // slots of an object that are scanned at a time
-  // References that a slice of marking may look at beyond its budget: the piece that it is at, and what
-  // waits in its queue.
-  NM_MARK_SLICE_EXCESS = NM_MARK_OBLET_REFS + 16,
   NM_SHARDS_MAX = 16, // sets of centrals: 36 KiB each, and a search of what others left visits all
 };
 #define NM_SWEEP_RATIO_ONE 4294967296.0 // heap.sweep_ratio is a fixed-point number
@@ -216,8 +212,7 @@ struct nonmoving_heap {
   _Atomic(uint64_t) reclaim_page;   // [atomic] cursor of the reclaimer
   _Atomic(uint64_t) reclaim_credit; // [atomic] pages reclaimed beyond what was asked for
 
-  nm_cycle_counters cycle;   // [collector]
-  size_t bits_touched_count; // [collector] words of the bits table below are backed by memory
+  nm_cycle_counters cycle; // [collector]
   hs_pacer pacer;
   hs_marking marking;
   hs_background collector;            // [const] after create: cycles, and the rest of the sweep
@@ -370,9 +365,6 @@ hs_marked nm_mark_rescan(void *heap, hs_grey *grey);
 void nm_mark_only(void *heap, heap_ref ref);
 bool nm_is_marked(void *heap, heap_ref ref);
 void nm_mark_shade_roots(void *heap, hs_grey *grey);
-// Have memory behind the bitmaps of all spans, or marking begins with a page fault at every reference.
-// Collector; all is swept, and nobody marks.
-void nm_mark_touch_bits(nonmoving_heap *heap);
 // Mark or unmark slots [first, end) of a span of mark_gen that the caller holds. I-nm-11.
 void nm_mark_set_black(nonmoving_heap *heap, const nm_span *span, unsigned first, unsigned end,
                        bool black);

@@ -22,11 +22,11 @@ enum {
   SCAN_DELAY = 16,
   // Objects with more references are scanned in pieces of this many, a page of them, so that no slice of
   // an assisting thread is longer than that (Go: oblets of 128 KiB).
-  OBLET_REFS = NM_MARK_OBLET_REFS,
+  OBLET_REFS = 512,
   OBLET_BYTES = OBLET_REFS * sizeof(heap_ref),
   OBLET_TAG = 1, // grey word: the start of a piece of an object, not an object
-  // Structs of spans looked at per hold of the heap lock: some microseconds.
-  TOUCH_SPANS = 256,
+  // References that a slice may look at beyond its budget: the piece it is at, and what waits in its queue.
+  SLICE_EXCESS = OBLET_REFS + SCAN_DELAY,
 };
 
 typedef struct marker {
@@ -218,8 +218,8 @@ static void requeue(marker *m, ref_batch *batch, const uintptr_t *queue) {
   }
 }
 
-// Looks at NM_MARK_SLICE_EXCESS references more than `refs`, at most: the delay of an assisting thread does not depend on
-// what the objects are.
+// Looks at SLICE_EXCESS references more than `refs`, at most: the delay of an assisting thread does not
+// depend on what the objects are.
 hs_marked nm_mark_drain(void *context, hs_grey *grey, uint64_t refs) {
   marker m = begin(context, grey);
   ref_batch batch;
@@ -227,8 +227,8 @@ hs_marked nm_mark_drain(void *context, hs_grey *grey, uint64_t refs) {
   uintptr_t queue[SCAN_DELAY] = {0};
   unsigned at = 0, queued = 0;
   for (;;) {
-    uintptr_t next = 0;
     if (m.refs >= refs) break;
+    uintptr_t next = 0;
     if (hs_grey_pop(grey, &next)) {
       queued++;
     } else if (queued == 0) {
@@ -246,7 +246,7 @@ hs_marked nm_mark_drain(void *context, hs_grey *grey, uint64_t refs) {
   }
   if (queued > 0) requeue(&m, &batch, queue);
   mark_batch(&m, &batch);
-  HS_ASSERT(m.refs <= refs || m.refs - refs <= NM_MARK_SLICE_EXCESS);
+  HS_ASSERT(m.refs <= refs || m.refs - refs <= SLICE_EXCESS);
   return m.done;
 }
 
@@ -304,56 +304,6 @@ void nm_mark_shade_roots(void *context, hs_grey *grey) {
   for (size_t i = 0; i < heap->pin_count; i++)
     hs_marking_shade(&heap->marking, grey, heap->pins[i]);
   hs_mutex_unlock(&heap->lock);
-}
-
-// ---- before marking -----------------------------------------------------------------------------
-
-// Note [first touch]
-//   A page of the bits table holds the bitmaps of a hundred spans, and is not backed by memory until the
-//   first of them is written. When the heap has grown, the first who mark a random graph would take a
-//   page fault at nearly every reference: hundreds in one slice of an assisting thread, a millisecond or
-//   more, and the more the larger the heap. So the collector writes to all such pages before it asks
-//   anyone to mark: a zero, into the bitmap of a span that is not its alloc bits. That is zero (I-nm-5),
-//   and as every span is swept and nobody marks, nobody else looks at it. What is cut from the table
-//   later is touched by the threads that blacken what they allocate, a page per hundred spans.
-
-// Appends the words to be written for one span: the ends of its bitmap, if they lie on new pages.
-static unsigned note_words(const nonmoving_heap *heap, const nm_span *span, size_t *last_page,
-                           size_t *out) {
-  const unsigned words = nm_span_words(span);
-  const size_t page_words = hs_os_page_bytes() / sizeof(uint64_t);
-  const size_t first =
-      (size_t)(nm_span_bitmap(heap, span, hs_load_relaxed(&heap->sweepgen) + 2) - heap->bits);
-  unsigned count = 0;
-  for (size_t i = first; i<first + words; i += words> 1 ? words - 1 : 1) {
-    if (i / page_words == *last_page) continue;
-    *last_page = i / page_words;
-    out[count++] = i;
-  }
-  return count;
-}
-
-void nm_mark_touch_bits(nonmoving_heap *heap) {
-  hs_mutex_lock(&heap->lock);
-  const size_t bits_end = heap->bits_count, structs_end = heap->span_structs_count;
-  hs_mutex_unlock(&heap->lock);
-  // A pair of bitmaps below bits_end is in use or was zeroed when it was given back.
-  if (bits_end == heap->bits_touched_count) return;
-  size_t last_page = SIZE_MAX;
-  for (size_t number = 0; number < structs_end;) {
-    size_t found[2 * TOUCH_SPANS];
-    unsigned count = 0;
-    hs_mutex_lock(&heap->lock); // spans come meanwhile; none goes
-    for (unsigned i = 0; i < TOUCH_SPANS && number < structs_end; i++, number++) {
-      const nm_span *const span = &heap->span_structs[number];
-      if (span->page_count > 0 && span->bits_index >= heap->bits_touched_count)
-        count += note_words(heap, span, &last_page, &found[count]);
-    }
-    hs_mutex_unlock(&heap->lock);
-    for (unsigned i = 0; i < count; i++)
-      hs_store_relaxed((_Atomic(uint64_t) *)&heap->bits[found[i]], (uint64_t)0);
-  }
-  heap->bits_touched_count = bits_end;
 }
 
 // ---- black allocation ---------------------------------------------------------------------------

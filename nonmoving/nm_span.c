@@ -43,7 +43,10 @@ static uint32_t bits_take_locked(nonmoving_heap *heap, unsigned words) {
   if (end > UINT32_MAX || !nm_table_commit(table, end * sizeof(uint64_t))) return 0;
   nm_table_touch(table, index * sizeof(uint64_t), 2 * words * sizeof(uint64_t));
   heap->bits_count = end;
-  // The first to touch a page waits for it: not a thread that assists, which touches many at once.
+  // Note [first touch]
+  //   A page of this table holds the bitmaps of a hundred spans, and is not backed by memory until somebody
+  //   writes to it. Left to the markers, the first to mark a random graph after the heap has grown would take a
+  //   page fault at nearly every reference: hundreds in one slice of an assisting thread, milliseconds.
   heap->bits[index] = heap->bits[end - 1] = 0;
   return (uint32_t)index;
 }

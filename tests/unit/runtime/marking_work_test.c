@@ -73,6 +73,38 @@ static void test_an_assist_does_nothing_when_slices_are_not_welcome(void **state
   hs_grey_pool_clear(&heap.marking.pool);
 }
 
+// A thread looks at the clock between slices, so it is the size of a slice that bounds its delay.
+enum { ASSIST_SLICE_REFS = 256 };
+static hs_marking_ops counting_ops;
+static const hs_marking_ops *counted_ops;
+static unsigned slices;
+static uint64_t largest_slice_refs;
+
+static hs_marked drain_counting(void *context, hs_grey *grey, uint64_t refs) {
+  slices++;
+  if (refs > largest_slice_refs) largest_slice_refs = refs;
+  return counted_ops->drain(context, grey, 1); // leaves work for another slice
+}
+
+static void test_an_assist_works_in_small_slices_whatever_it_owes(void **state) {
+  (void)state;
+  counted_ops = heap.marking.ops;
+  counting_ops = *counted_ops;
+  counting_ops.drain = drain_counting;
+  heap.marking.ops = &counting_ops;
+  slices = 0;
+  largest_slice_refs = 0;
+  hs_store_seq_cst(&heap.marking.on, 1u);
+  for (unsigned object = 1; object <= 8; object++) publish(object);
+  hs_marking_assist(&heap.marking, &one, 1ull << 40, true);
+  assert_true(slices > 0);
+  assert_true(largest_slice_refs <= ASSIST_SLICE_REFS);
+  assert_int_equal(hs_load_relaxed(&heap.marking.active), 0);
+  hs_store_seq_cst(&heap.marking.on, 0u);
+  heap.marking.ops = counted_ops;
+  hs_grey_pool_clear(&heap.marking.pool);
+}
+
 static void test_debt_is_bounded_and_forgiven_by_the_next_marking(void **state) {
   (void)state;
   assert_int_equal(debt_after(1ull << 40), 1 << 20);
@@ -230,6 +262,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_an_assist_spends_credit_first_and_scans_what_is_left),
       TEST(test_an_assist_does_nothing_when_slices_are_not_welcome),
+      TEST(test_an_assist_works_in_small_slices_whatever_it_owes),
       TEST(test_debt_is_bounded_and_forgiven_by_the_next_marking),
       TEST(test_everything_is_found_without_memory_for_the_queues),
       TEST(test_a_shade_without_memory_is_seen_by_a_rescan_after_it),
