@@ -337,7 +337,7 @@ static void density_rows(json_t *out, const row *r) {
     json_t *record = record_new("adversary", r, 0, json_pack("{s:s}", "kind", kinds[kind]));
     json_t *metrics = json_object();
     for (int size = 16, step = 0; size <= 32768; size *= 2, step++) {
-      char name[16];
+      char name[24];
       snprintf(name, sizeof name, "size_%05d", size);
       set_phase(metrics, r, name, 2, 1 + r->kept_mib / 8 * step / 11);
       set_ratio(metrics, name, "bound", 1 + step * 0.5);
