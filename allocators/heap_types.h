@@ -119,7 +119,7 @@ typedef void (*heap_map_fn)(void *context, const heap_map_page *page);
     "compacting heap: percent of all cores' time for moving objects while memory is ample")        \
   X(idle_ms, "idle_ms", 500, 0, 1000000, "",                                                       \
     "compacting heap: compact when nothing was allocated for 1 to 2 times as long; 0 is never")    \
-  X(renaming, "renaming", 1, 0, 1, "", "compacting heap: rename handles in a full collection")
+  X(renaming, "renaming", 1, 0, 1, "", "compacting heap: rename handles, to make their table dense")
 
 enum { HEAP_GC_STW = 0, HEAP_GC_CONCURRENT = 1 }; // heap_config.gc
 enum { // heap_config.compaction; the last two act like STW where gc=stw

@@ -76,7 +76,7 @@ static inline uint32_t cp_entry_descriptor(uint64_t word) {
 // Elements are zero until written. Pages are committed as the array grows and counted as touched up
 // to the highest element in use (I-cp-7), so that trimming gives them back.
 typedef struct cp_side {
-  char *base;                      // [const] but for cp_side_swap, world stopped
+  char *base;                      // [const] but for cp_side_swap, under the heap lock
   size_t element_bytes;            // [const]
   size_t reserved_bytes;           // [const]
   size_t committed_bytes;          // [lock heap]

@@ -44,7 +44,8 @@ uint64_t hs_roots_slot_count_stw(hs_world *world);
 // ---- weak cells ---------------------------------------------------------------------------------
 
 typedef struct hs_weak {
-  _Atomic(uintptr_t) target;       // [atomic] heap_ref bits; 0 once dead; rewritten only in a stop
+  _Atomic(uintptr_t)
+      target; // [atomic] heap_ref bits; 0 once dead; rewritten while barriers are on, or in a stop
   struct hs_weak *previous, *next; // [lock world->lock]
   hs_world *world;                 // [const] NULL once unlinked
 } hs_weak;
