@@ -16,8 +16,17 @@
 //     slot -> mark bit set, entry prefetched -> [entries] -> counted; with slots: queue
 //     queue -> object prefetched -> [objects] -> slots scanned
 //   Both belong to a slice of marking and are empty at its end: what is left goes into the queue.
-//   I-cp-8: an object that a marker has marked is in one of its two buffers or in a queue, or has been
-//           scanned, or will be found by a rescan after an overflow (Note [mark overflow]).
+//   I-cp-8: an object that a marker has marked is in one of its two buffers, in its slab (below) or in a
+//           queue, or has been scanned, or will be found by a rescan after an overflow
+//           (Note [mark overflow]).
+//
+// Note [slab at a time]
+//   Objects that were allocated together have neighbouring entries and tend to refer to each other. So a
+//   grey object is scanned together with what can be reached from it within its slab of the table, round
+//   by round: references into the slab are collected in a bitmap, then merged into the mark bits with one
+//   atomic or per word. What that set anew no other marker has; its entries lie side by side, its objects
+//   are prefetched all together and then scanned: the next round. Only other references take the way
+//   through the buffers. The non-moving heap does the same with its pages.
 #include <string.h>
 
 #include "compact/cp_internal.h"
@@ -44,14 +53,20 @@ typedef struct marker {
   hs_grey *grey;
   _Atomic(uint64_t) *bits;
   fifo entries, objects; // addresses of entries; grey words
+  uint64_t found
+      [CP_SLAB_WORDS];  // entries of the slab at hand that were referred to since the last round
+  uint32_t found_words; // bit w: found[w] is not 0. All 0 between grey words
+  uint32_t live_region; // to be charged with `live`
+  uint64_t live;
   hs_marked done;
-  uint64_t refs; // looked at in this slice
-  bool renames;  // Note [twins]
+  uint64_t refs, max_refs; // looked at in this slice, and the slice's budget
+  bool renames;            // Note [twins]
 } marker;
 
-static marker begin(compact_heap *heap, hs_grey *grey) {
+static marker begin(compact_heap *heap, hs_grey *grey, uint64_t max_refs) {
   return (marker){.heap = heap,
                   .grey = grey,
+                  .max_refs = max_refs,
                   .bits = (_Atomic(uint64_t) *)(void *)heap->mark_bits.base,
                   .renames = cp_twin_is_on(heap)};
 }
@@ -73,9 +88,15 @@ static inline bool mark_try(const marker *m, uint32_t index) {
   return (hs_or_acq_rel(word, bit) & bit) == 0; // pairs: rescan
 }
 
-// Charges a marked object to its region; true when it has slots.
-static inline bool count_object(marker *m, const compact_entry *entry) {
-  const uint64_t word = cp_entry_load(entry);
+static void charge_region(marker *m) {
+  if (m->live == 0) return;
+  hs_add_relaxed(&cp_region_at(m->heap, m->live_region)->live,
+                 m->live); // read when all markers have left
+  m->live = 0;
+}
+
+// Charges a marked object to its region, in one sum with those before it; true when it has slots.
+static inline bool count_object(marker *m, uint64_t word) {
   m->done.objects_count++;
   if (HS_UNLIKELY(word & CP_ENTRY_LARGE)) {
     const cp_large *const large = cp_large_at(m->heap, cp_entry_descriptor(word));
@@ -83,14 +104,16 @@ static inline bool count_object(marker *m, const compact_entry *entry) {
     return large->ref_count > 0;
   }
   const uint32_t bytes = cp_entry_bytes(word);
-  cp_region *const region = cp_region_at(m->heap, cp_entry_offset(word) >> CP_REGION_SHIFT);
-  hs_add_relaxed(&region->live, CP_LIVE(bytes, 1)); // read when all markers have left
+  const uint32_t region = (uint32_t)(cp_entry_offset(word) >> CP_REGION_SHIFT);
+  if (region != m->live_region) charge_region(m);
+  m->live_region = region;
+  m->live += CP_LIVE(bytes, 1);
   m->done.bytes += bytes;
   return cp_entry_refs(word) > 0;
 }
 
 static inline void queue_object(marker *m, uintptr_t entry) {
-  if (count_object(m, (const compact_entry *)entry)) hs_grey_push(m->grey, entry);
+  if (count_object(m, cp_entry_load((const compact_entry *)entry))) hs_grey_push(m->grey, entry);
 }
 
 static inline void mark_ref(marker *m, uintptr_t ref) {
@@ -114,22 +137,37 @@ static uintptr_t rename_slot(marker *m, heap_ref *slot, uintptr_t ref) {
   return name;
 }
 
-static inline void mark_slots(marker *m, heap_ref *slots, size_t count) {
+static const uintptr_t NO_SLAB = UINTPTR_MAX - CP_SLAB_BYTES; // no reference lies in it
+
+// References into the slab are only noted, Note [slab at a time].
+static inline void mark_slots(marker *m, uintptr_t slab, heap_ref *slots, size_t count) {
+  const bool renames = m->renames;
+  uint32_t found_words = m->found_words;
   for (size_t i = 0; i < count; i++) {
     uintptr_t ref =
         hs_load_acquire((const _Atomic(uintptr_t) *)&slots[i].bits); // pairs: compact_store
-    if (HS_UNLIKELY(m->renames)) ref = rename_slot(m, &slots[i], ref);
-    mark_ref(m, ref);
+    if (HS_UNLIKELY(renames)) ref = rename_slot(m, &slots[i], ref);
+    const size_t offset = ref - slab;
+    if (offset >= CP_SLAB_BYTES) { // null, too
+      mark_ref(m, ref);
+      continue;
+    }
+    HS_PREFETCH((const void *)ref);
+    const unsigned index = (unsigned)(offset / sizeof(compact_entry));
+    m->found[index / CP_WORD_ENTRIES] |= 1ull << (index % CP_WORD_ENTRIES);
+    found_words |= 1u << (index / CP_WORD_ENTRIES);
   }
+  m->found_words = found_words;
   m->refs += count;
 }
 
 static void mark_only(void *context, heap_ref ref) {
-  marker m = begin(context, NULL);
+  marker m = begin(context, NULL, 0);
   compact_entry *entry = cp_entry_of(ref);
   if (m.renames) entry = cp_twin_of(m.heap, entry);
   if (!mark_try(&m, cp_entry_index(m.heap, entry))) return;
-  (void)count_object(&m, entry);
+  (void)count_object(&m, cp_entry_load(entry));
+  charge_region(&m);
   hs_add_relaxed(&m.heap->marking.objects_count, m.done.objects_count);
   hs_add_relaxed(&m.heap->marking.bytes, m.done.bytes);
 }
@@ -154,22 +192,81 @@ static inline size_t first_slot_of_grey(uintptr_t grey) {
   return (grey & HS_GREY_TAGS) == 0 ? 0 : (size_t)(grey >> PIECE_NUMBER_SHIFT) * PIECE_REFS;
 }
 
+// Marks what was found in one word of the slab; what had not been marked.
+static inline uint64_t claim_found(marker *m, _Atomic(uint64_t) *marks, unsigned w) {
+  const uint64_t claimed = m->found[w] & ~hs_load_relaxed(&marks[w]);
+  m->found[w] = 0;
+  return claimed == 0 ? 0 : claimed & ~hs_or_acq_rel(&marks[w], claimed); // pairs: rescan
+}
+
+// Counts what was claimed; of that, what is to be scanned here, prefetched.
+static inline uint64_t count_claimed(marker *m, const compact_entry *entries, uint64_t claimed) {
+  uint64_t scans = 0;
+  for (; claimed != 0; claimed &= claimed - 1) {
+    const unsigned i = hs_ctz64(claimed);
+    const uint64_t word = cp_entry_load(&entries[i]);
+    if (!count_object(m, word)) continue;
+    if (HS_UNLIKELY(word & CP_ENTRY_LARGE) || cp_entry_refs(word) > PIECE_REFS) {
+      hs_grey_push(m->grey, (uintptr_t)&entries[i]);
+      continue;
+    }
+    HS_PREFETCH(m->heap->objects + cp_entry_offset(word));
+    scans |= 1ull << i;
+  }
+  return scans;
+}
+
+// One object of at most PIECE_REFS slots; when the slice is over, somebody's next work.
+static inline void scan_in_slab(marker *m, compact_entry *entry) {
+  if (HS_UNLIKELY(m->refs >= m->max_refs)) {
+    hs_grey_push(m->grey, (uintptr_t)entry);
+    return;
+  }
+  const uint64_t word = cp_entry_load(entry);
+  mark_slots(m, (uintptr_t)entry & ~(uintptr_t)(CP_SLAB_BYTES - 1),
+             (heap_ref *)(m->heap->objects + cp_entry_offset(word)), cp_entry_refs(word));
+  m->done.scanned_bytes += cp_entry_bytes(word);
+}
+
+// What was found in the slab, and what that leads to.
+static void scan_found(marker *m, uintptr_t slab) {
+  compact_entry *const entries = (compact_entry *)slab;
+  _Atomic(uint64_t) *const marks = m->bits + cp_entry_index(m->heap, entries) / CP_WORD_ENTRIES;
+  while (m->found_words != 0) {
+    uint64_t scans[CP_SLAB_WORDS];
+    uint32_t words = 0;
+    for (uint32_t left = m->found_words; left != 0; left &= left - 1) {
+      const unsigned w = hs_ctz64(left);
+      scans[w] = count_claimed(m, entries + w * CP_WORD_ENTRIES, claim_found(m, marks, w));
+      words |= (uint32_t)(scans[w] != 0) << w;
+    }
+    m->found_words = 0;
+    for (; words != 0; words &= words - 1) {
+      const unsigned w = hs_ctz64(words);
+      for (uint64_t left = scans[w]; left != 0; left &= left - 1)
+        scan_in_slab(m, entries + w * CP_WORD_ENTRIES + hs_ctz64(left));
+    }
+  }
+}
+
 static inline void scan(marker *m, uintptr_t grey) {
   compact_entry *const entry = entry_of_grey(m, grey);
+  const uintptr_t slab = (uintptr_t)entry & ~(uintptr_t)(CP_SLAB_BYTES - 1);
   const uint64_t word = cp_entry_load(entry);
   size_t count;
   heap_ref *const slots = cp_object_slots(m->heap, word, &count);
   if (HS_LIKELY(count <= PIECE_REFS)) {
-    mark_slots(m, slots, count);
+    mark_slots(m, slab, slots, count);
     m->done.scanned_bytes += cp_entry_bytes(word);
-    return;
+  } else {
+    const size_t first = first_slot_of_grey(grey), left = count - first;
+    // The rest first, so that another marker may take it meanwhile. If it is dropped, a rescan does it.
+    if (left > PIECE_REFS)
+      hs_grey_push(m->grey, piece_word(cp_entry_index(m->heap, entry), first / PIECE_REFS + 1));
+    mark_slots(m, slab, slots + first, hs_min_size(left, PIECE_REFS));
+    m->done.scanned_bytes += hs_min_size(left, PIECE_REFS) * sizeof(heap_ref);
   }
-  const size_t first = first_slot_of_grey(grey), left = count - first;
-  // The rest first, so that another marker may take it meanwhile. If it is dropped, a rescan does it.
-  if (left > PIECE_REFS)
-    hs_grey_push(m->grey, piece_word(cp_entry_index(m->heap, entry), first / PIECE_REFS + 1));
-  mark_slots(m, slots + first, hs_min_size(left, PIECE_REFS));
-  m->done.scanned_bytes += hs_min_size(left, PIECE_REFS) * sizeof(heap_ref);
+  if (m->found_words != 0) scan_found(m, slab);
 }
 
 // ---- a slice ------------------------------------------------------------------------------------
@@ -215,16 +312,17 @@ static inline void step(marker *m, uintptr_t grey) {
 }
 
 static hs_marked drain(void *context, hs_grey *grey, uint64_t refs) {
-  marker m = begin(context, grey);
+  marker m = begin(context, grey, refs);
   do {
     uintptr_t word;
     while (m.refs < refs && hs_grey_pop(grey, &word)) step(&m, word);
     if (m.refs >= refs) { // the slice is over
       (void)flush_entries(&m);
       (void)flush_objects(&m, false);
-      return m.done;
+      break;
     }
   } while (flush_entries(&m) || flush_objects(&m, true));
+  charge_region(&m);
   return m.done;
 }
 
@@ -236,7 +334,7 @@ static void rescan_marked(marker *m) {
        cp_walk_next(&walk, &index);) {
     size_t count; // not through the queue, which may have no room for even one word
     heap_ref *const slots = cp_object_slots(m->heap, cp_entry_load(m->heap->table + index), &count);
-    mark_slots(m, slots, count);
+    mark_slots(m, NO_SLAB, slots, count);
     (void)flush_entries(m);
     const hs_marked more = drain(m->heap, m->grey, UINT64_MAX);
     m->done.objects_count += more.objects_count;
@@ -253,8 +351,9 @@ static hs_marked rescan(void *context, hs_grey *grey) {
   const bool stops = !hs_world_is_stopped(&heap->world);
   if (stops) hs_world_stop(&heap->world, heap->course.self);
   cp_cache_release_all_stw(heap);
-  marker m = begin(heap, grey);
+  marker m = begin(heap, grey, UINT64_MAX);
   rescan_marked(&m);
+  charge_region(&m);
   if (stops) hs_world_start(&heap->world);
   return m.done;
 }
