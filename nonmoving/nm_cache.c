@@ -51,9 +51,9 @@ static bool allocates_black(const nonmoving_heap *heap, const nm_thread *thread,
          span->sweepgen == hs_load_relaxed(&heap->mark_gen);
 }
 
-// Account for slots that a thread took (positive) or gives back unused.
-static void charge(nonmoving_heap *heap, uint64_t bytes, bool black) {
-  hs_add_relaxed(&heap->live_bytes, bytes);
+// Account for slots that a thread took.
+static void charge(nonmoving_heap *heap, nm_thread *thread, uint64_t bytes, bool black) {
+  thread->uncharged_bytes += bytes;
   if (black) hs_add_relaxed(&heap->black_bytes, bytes);
 }
 
@@ -81,14 +81,14 @@ static bool next_run(nonmoving_heap *heap, nm_thread *thread, unsigned span_clas
   prepare_run(heap, span, run->next, run->limit);
   const bool black = allocates_black(heap, thread, span);
   if (black) nm_mark_set_black(heap, span, first, end, true);
-  charge(heap, (uint64_t)(end - first) * slot_bytes, black);
+  charge(heap, thread, (uint64_t)(end - first) * slot_bytes, black);
   return true;
 }
 
 // ---- spans --------------------------------------------------------------------------------------
 
 // Slots of a run that were not used: free again, and not to be found marked by the sweep (I-nm-11).
-static void return_run(nonmoving_heap *heap, const nm_thread *thread, const nm_span *span,
+static void return_run(nonmoving_heap *heap, nm_thread *thread, const nm_span *span,
                        nonmoving_run *run) {
   const uint64_t bytes = run->limit - run->next;
   if (bytes > 0) {
@@ -98,7 +98,9 @@ static void return_run(nonmoving_heap *heap, const nm_thread *thread, const nm_s
       nm_mark_set_black(heap, span, first, end, false);
       subtract_at_most(&heap->black_bytes, bytes);
     }
-    subtract_at_most(&heap->live_bytes, bytes);
+    const uint64_t uncharged = hs_min_u64(bytes, thread->uncharged_bytes);
+    thread->uncharged_bytes -= uncharged;
+    if (bytes > uncharged) subtract_at_most(&heap->live_bytes, bytes - uncharged);
   }
   *run = (nonmoving_run){0};
 }
@@ -121,6 +123,7 @@ void nm_cache_flush(nonmoving_heap *heap, nm_thread *thread, bool pages) {
   thread->hot.tiny = 0; // its block may die in the cycle under way
   hs_add_relaxed(&heap->tiny_count, thread->hot.tiny_count);
   thread->hot.tiny_count = 0;
+  nm_cycle_charge(heap, thread);
   if (pages) nm_pageheap_flush_cache(heap, thread);
 }
 
@@ -151,10 +154,10 @@ static bool refill(nonmoving_heap *heap, nm_thread *thread, unsigned span_class)
     release_span(heap, thread, span_class);
   }
   const size_t bytes = (size_t)nm_classes[span_class >> 1].pages << NM_PAGE_SHIFT;
-  nm_cycle_step(heap, thread, bytes);
+  const size_t due_bytes = nm_cycle_step(heap, thread, bytes);
   nm_span *const span = nm_central_take(heap, thread, span_class);
-  nm_sweep_proportional(heap, thread, span_class,
-                        bytes); // after: what was swept to find the span counts
+  if (due_bytes > 0) // after: what was swept to find the span counts
+    nm_sweep_proportional(heap, thread, span_class, due_bytes);
   if (!span) return false;
   thread->spans[span_class] = span;
   const bool found = next_run(heap, thread, span_class);
@@ -189,8 +192,8 @@ static heap_ref alloc_large(nonmoving_heap *heap, nm_thread *thread, size_t ref_
   const unsigned span_class = 2 * NM_CLASS_LARGE + (ref_count == 0);
   if (bytes > heap->range_bytes) return HEAP_NULL;
   const size_t pages = hs_div_up(bytes, NM_PAGE_BYTES);
-  nm_cycle_step(heap, thread, pages << NM_PAGE_SHIFT);
-  nm_sweep_proportional(heap, thread, span_class, pages << NM_PAGE_SHIFT);
+  const size_t due_bytes = nm_cycle_step(heap, thread, pages << NM_PAGE_SHIFT);
+  if (due_bytes > 0) nm_sweep_proportional(heap, thread, span_class, due_bytes);
   nm_span *span;
   for (unsigned tries = 0; !(span = nm_span_alloc(heap, thread, span_class, pages)); tries++) {
     if (tries == FAILED_TRIES) return HEAP_NULL;
@@ -205,7 +208,8 @@ static heap_ref alloc_large(nonmoving_heap *heap, nm_thread *thread, size_t ref_
   hs_add_relaxed(&heap->large_mallocs_bytes, (uint64_t)nm_span_bytes(span));
   const bool black = allocates_black(heap, thread, span);
   if (black) nm_mark_set_black(heap, span, 0, 1, true);
-  charge(heap, nm_span_bytes(span), black);
+  charge(heap, thread, nm_span_bytes(span), black);
+  nm_cycle_charge(heap, thread); // large enough
   nm_central_put(heap, span);
   return (heap_ref){(uintptr_t)object};
 }

@@ -82,13 +82,14 @@ static unsigned list_of(const nonmoving_heap *heap, const nm_span *span) {
 // Sweep up to *budget spans of a central. Returns the first with a free slot, unless `all`.
 static nm_span *sweep_central(nonmoving_heap *heap, nm_central *central, unsigned *budget,
                               bool all) {
-  for (; *budget > 0 && !nm_sweep_is_done(heap); --*budget) {
+  for (; *budget > 0; --*budget) {
     nm_span *const span = pop(heap, central, false, NM_LISTS);
     if (!span) break;
+    const size_t pages = span->page_count;
     const bool stays = nm_sweep_span(heap, span, !all);
     const bool taken = stays && !all && !span_is_full(span);
     if (stays && !taken) nm_central_put(heap, span);
-    nm_sweep_count(heap);
+    nm_sweep_count(heap, 1, pages);
     if (taken) return span;
   }
   return NULL;
@@ -121,9 +122,10 @@ void nm_central_put(nonmoving_heap *heap, nm_span *span) {
   hs_mutex_unlock(&central->lock);
 }
 
-nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned shard, unsigned span_class) {
+nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned shard, unsigned span_class,
+                                 unsigned shards) {
   nm_span *span = NULL;
-  for (unsigned i = 0, shards = nm_shard_count(heap); i < shards && !span; i++)
+  for (unsigned i = 0; i < shards && !span; i++)
     span = pop(heap, nth(heap, shard, i, span_class), false, NM_LISTS);
   return span;
 }

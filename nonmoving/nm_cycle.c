@@ -118,10 +118,12 @@ static void mark(nonmoving_heap *heap, nm_thread *self, nm_cycle_trace *cycle) {
 // From here on every span in use is unswept, and the lists have changed roles. Note [turning].
 static void turn_sweepgen(nonmoving_heap *heap) {
   hs_mutex_lock(&heap->lock);
-  hs_store_relaxed(&heap->unswept_count, hs_load_relaxed(&heap->spans_in_use));
+  const uint64_t spans = hs_load_relaxed(&heap->spans_in_use);
+  const uint64_t pages = hs_load_relaxed(&heap->counts.in_use);
+  hs_store_relaxed(&heap->unswept, NM_UNSWEPT(spans, pages));
+  hs_store_relaxed(&heap->sweep_pages, pages);
   hs_store_relaxed(&heap->reclaim_page, (uint64_t)0);
   hs_store_relaxed(&heap->reclaim_credit, (uint64_t)0);
-  hs_store_relaxed(&heap->swept_pages, (uint64_t)0);
   hs_store_relaxed(&heap->sweep_class, 0u);
   hs_store_release(&heap->sweepgen, hs_load_relaxed(&heap->sweepgen) + 2); // pairs: nm_central.c
   hs_mutex_unlock(&heap->lock);
@@ -252,6 +254,7 @@ static void collect(nonmoving_heap *heap, nm_thread *self, nm_reason reason,
 
 void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason) {
   const uint64_t asked_ns = hs_os_now_ns();
+  if (self) nm_cycle_charge(heap, self);
   hs_world_enter_collector(&heap->world, base_of(self));
   if (reason == NM_REASON_TRIGGER && !nm_cycle_is_due(heap)) { // another thread was faster
     hs_world_leave_collector(&heap->world);
@@ -325,9 +328,8 @@ static void start_concurrent(nonmoving_heap *heap, nm_thread *thread, size_t byt
   }
 }
 
-void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
-  hs_thread_visit(&thread->hot.base);
-  if (!nm_cycle_is_due(heap)) return; // a cycle under way is due, too
+// The thread pays for a cycle under way, or sees to it that one is.
+static void pay(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
   if (!is_concurrent(heap)) {
     nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
     return;
@@ -343,6 +345,22 @@ void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
   }
   if (hs_load_relaxed(&heap->live_bytes) > hs_load_relaxed(&heap->overshoot_bytes))
     wait_for_collector(heap, thread, bytes);
+}
+
+// What a thread may have taken before it charges it, see Note [charging].
+static size_t charge_batch_bytes(const nonmoving_heap *heap) {
+  const bool exact = nm_shard_count(heap) == 1 || hs_marking_is_on(&heap->marking);
+  return exact ? 0 : NM_CHARGE_BYTES;
+}
+
+size_t nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
+  hs_thread_visit(&thread->hot.base);
+  const size_t batch = charge_batch_bytes(heap);
+  if (thread->uncharged_bytes < batch && bytes < batch) return 0;
+  bytes = hs_max_size(bytes, thread->uncharged_bytes);
+  nm_cycle_charge(heap, thread);
+  if (nm_cycle_is_due(heap)) pay(heap, thread, bytes); // also while one is under way
+  return bytes;
 }
 
 uint64_t nm_cycle_background(void *context) {

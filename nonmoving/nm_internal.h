@@ -29,8 +29,11 @@ enum {
   NM_CLASS_LARGE = 0,
   NM_MAX_BITMAP_WORDS = NM_MAX_OBJECTS / 64,
   NM_SHARDS_MAX = 16, // sets of centrals: 36 KiB each, and a search of what others left visits all
+  NM_CHARGE_BYTES = 64 << 10, // 8 spans: 1.6 % of the smallest heap
 };
 #define NM_SWEEP_RATIO_ONE 4294967296.0 // heap.sweep_ratio is a fixed-point number
+// Spans and their pages in one word, so that both are counted at once; a page is one of at most 2^23.
+#define NM_UNSWEPT(spans, pages) ((uint64_t)(spans) << 32 | (uint64_t)(pages))
 
 // ---- spans --------------------------------------------------------------------------------------
 
@@ -104,6 +107,7 @@ typedef struct nm_thread {
   struct nm_thread *next_free;            // [lock heap.lock] recycled structs
   nm_page_cache page_cache;               // [owner] or stopped
   unsigned shard;                         // [const] while attached
+  uint64_t uncharged_bytes;               // [owner] Note [charging]
   nm_span *spans[NONMOVING_SPAN_CLASSES]; // [owner] or stopped; whose slots hot.runs are
 } nm_thread;
 
@@ -194,12 +198,11 @@ struct nonmoving_heap {
   _Atomic(uint64_t) tiny_count;   // [atomic] second halves of tiny blocks, of flushed threads
   _Atomic(uint64_t) spans_in_use; // [atomic] written under lock
 
-  // Written by every thread at each span, hence on a line that holds nothing else. live_bytes: surviving
-  // the last cycle, or handed to threads since.
+  // Written by every thread, hence on a line that holds nothing else. live_bytes: surviving the last
+  // cycle, or handed to threads since, but for what Note [charging] says.
   alignas(HS_CACHE_LINE_BYTES) _Atomic(uint64_t) live_bytes; // [atomic]
-  _Atomic(uint64_t) black_bytes;   // [atomic] of those, slots marked by their threads (I-nm-11)
-  _Atomic(uint64_t) unswept_count; // [atomic] spans still to be swept
-  _Atomic(uint64_t) swept_pages;   // [atomic] since the last cycle
+  _Atomic(uint64_t) black_bytes; // [atomic] of those, slots marked by their threads (I-nm-11)
+  _Atomic(uint64_t) unswept;     // [atomic] NM_UNSWEPT of what is still to be swept
 
   // Read at each span, written rarely.
   alignas(HS_CACHE_LINE_BYTES) _Atomic(uint64_t) hollow_pages; // [atomic] bits of `hollow`
@@ -208,6 +211,7 @@ struct nonmoving_heap {
   _Atomic(uint32_t) mark_gen;       // [atomic] sweepgen that marking is, or was last, done for
   _Atomic(uint64_t) sweep_ratio;    // [atomic] pages to sweep per byte allocated, in 2^-32
   _Atomic(uint64_t) sweep_basis;    // [atomic] live_bytes when that was computed
+  _Atomic(uint64_t) sweep_pages;    // [atomic] pages to sweep when the last cycle ended
   _Atomic(uint32_t) sweep_class;    // [atomic] hint: span classes below have no unswept spans
   _Atomic(uint64_t) reclaim_page;   // [atomic] cursor of the reclaimer
   _Atomic(uint64_t) reclaim_credit; // [atomic] pages reclaimed beyond what was asked for
@@ -340,8 +344,10 @@ void nm_central_join(nonmoving_heap *heap, nm_thread *thread);
 nm_span *nm_central_take(nonmoving_heap *heap, nm_thread *thread, unsigned span_class);
 // Give back a held span; its central counts what the holder allocated and found dead.
 void nm_central_put(nonmoving_heap *heap, nm_span *span);
-// Take an unswept span of the class, of `shard` if it has one; NULL if none was seen in any.
-nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned shard, unsigned span_class);
+// Take an unswept span of the class, from the first of `shards` shards, `shard` and those after it, that
+// has one; NULL if none was seen.
+nm_span *nm_central_take_unswept(nonmoving_heap *heap, unsigned shard, unsigned span_class,
+                                 unsigned shards);
 // Take this one if it is still unswept and on a list. It may have been freed since the caller saw it.
 bool nm_central_take_this_unswept(nonmoving_heap *heap, nm_span *span);
 // Take a swept span off one list of partial ones, 0 <= quarter < NM_FULLNESS, or NULL; *count: how many
@@ -374,9 +380,9 @@ size_t nm_object_ref_count(const nonmoving_heap *heap, const nm_span *span, uint
 // ---- nm_sweep.c ---------------------------------------------------------------------------------
 // Sweep a held unswept span. False: it was empty and has been freed (never when keep is set).
 bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep);
-// To be called for each span so swept once it is on its list, free, or held by a thread: when the count of
+// To be called for spans so swept once each is on its list, free, or held by a thread: when the count of
 // unswept spans is 0, the background sweep is done with all of them.
-void nm_sweep_count(nonmoving_heap *heap);
+void nm_sweep_count(nonmoving_heap *heap, size_t spans, size_t pages);
 uint64_t
 nm_sweep_all(nonmoving_heap *heap); // returns the number of spans swept here; waits for others
 // Sweep up to `spans` spans of any class; false when none is left to take.
@@ -385,6 +391,7 @@ bool nm_sweep_some(nonmoving_heap *heap, unsigned spans);
 // spans of its own class are kept for it: it will want them next.
 void nm_sweep_proportional(nonmoving_heap *heap, const nm_thread *thread, unsigned span_class,
                            size_t bytes);
+uint64_t nm_sweep_done_pages(const nonmoving_heap *heap); // since the last cycle
 // Before taking npages: sweep spans without a mark until as many pages came back, or all are swept.
 void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages);
 bool nm_sweep_is_done(const nonmoving_heap *heap);
@@ -400,10 +407,20 @@ void nm_cycle_run(nonmoving_heap *heap, nm_thread *self, nm_reason reason);
 // Publish what the pacer committed to.
 void nm_cycle_set_due(nonmoving_heap *heap);
 // A thread wants `bytes`: starts a cycle when due, pays for one under way. Safepoint in gc=stw.
-void nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes);
+// What it is to pay for: more than `bytes` if it did not have to pay for earlier ones, or 0.
+size_t nm_cycle_step(nonmoving_heap *heap, nm_thread *thread, size_t bytes);
 uint64_t nm_cycle_background(void *heap); // hs_background_fn
 static inline bool nm_cycle_is_due(const nonmoving_heap *heap) {
   return hs_load_relaxed(&heap->live_bytes) >= hs_load_relaxed(&heap->due_bytes);
+}
+// Note [charging]
+//   live_bytes only paces the collector, so it need not be exact; and it is one cache line for all threads. A
+//   thread adds up what it takes of free slots (uncharged_bytes) and adds that to live_bytes when it comes
+//   for a span: at each while it is the only one ever, or while objects are marked and the pace matters;
+//   else when it has taken NM_CHARGE_BYTES. Only then does it look whether a cycle is due.
+static inline void nm_cycle_charge(nonmoving_heap *heap, nm_thread *thread) {
+  if (thread->uncharged_bytes > 0) hs_add_relaxed(&heap->live_bytes, thread->uncharged_bytes);
+  thread->uncharged_bytes = 0;
 }
 extern const hs_marking_ops nm_marking_ops;
 

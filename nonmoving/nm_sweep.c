@@ -10,12 +10,19 @@
 // The share of the sweep that one allocation may have to do: bounds its delay to some microseconds. What
 // it leaves, later ones do.
 enum { PROPORTIONAL_SPANS = 32 };
+// A thread that is less behind than this sweeps only what it will use itself, of its class and shard:
+// what threads on other cores left is theirs to sweep, as long as they do.
+enum { PROPORTIONAL_SLACK_PAGES = 64 };
 enum { KEEP_NONE = NM_SPAN_CLASS_COUNT };
 
 // To those who only ask whether to help, a hint: every span is guarded by its lock. The collector, which
 // marks next, must see what other threads swept.
 bool nm_sweep_is_done(const nonmoving_heap *heap) {
-  return hs_load_acquire(&heap->unswept_count) == 0; // pairs: nm_sweep_count
+  return hs_load_acquire(&heap->unswept) == 0; // pairs: nm_sweep_count
+}
+
+uint64_t nm_sweep_done_pages(const nonmoving_heap *heap) {
+  return hs_load_relaxed(&heap->sweep_pages) - (uint32_t)hs_load_relaxed(&heap->unswept);
 }
 
 // Overwrite or poison the slots that died, so that a stale reference shows.
@@ -66,7 +73,6 @@ bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
     if (nm_span_size_class(span) == NM_CLASS_LARGE)
       hs_add_relaxed(&heap->large_frees_bytes, nm_span_bytes(span));
   }
-  hs_add_relaxed(&heap->swept_pages, (uint64_t)span->page_count);
   const bool stays = live > 0 || keep;
   if (!stays) {
     nm_central_count(nm_span_central(heap, span), 0, freed);
@@ -75,52 +81,75 @@ bool nm_sweep_span(nonmoving_heap *heap, nm_span *span, bool keep) {
   return stays;
 }
 
-void nm_sweep_count(nonmoving_heap *heap) {
-  if (hs_sub_acq_rel(&heap->unswept_count, 1u) != 1) return; // pairs: nm_sweep_all
+void nm_sweep_count(nonmoving_heap *heap, size_t spans, size_t pages) {
+  const uint64_t swept = NM_UNSWEPT(spans, pages);
+  if (hs_sub_acq_rel(&heap->unswept, swept) != swept) return; // pairs: nm_sweep_all
   nm_trace_swept(heap);
   nm_scavenge_trace(heap, false);
 }
 
-// Sweep a held span and let it go; its pages, if they came free.
-static size_t sweep_away(nonmoving_heap *heap, nm_span *span, bool keep) {
+// Sweep a held span and let it go. Its pages; *freed: if they came free.
+static size_t sweep_away(nonmoving_heap *heap, nm_span *span, bool keep, bool *freed) {
   const size_t pages = span->page_count;
   const bool stays = nm_sweep_span(heap, span, keep);
   if (stays) nm_central_put(heap, span);
-  nm_sweep_count(heap);
-  return stays ? 0 : pages;
+  *freed = !stays;
+  return pages;
 }
 
 // Sweep one span of the lowest class that has an unswept one, of `shard` if there is one; its pages, 0
-// when there is none. An empty span of class `keep` is kept for its class.
+// when there is none. An empty span of class `keep` is kept for its class. Not counted yet.
 static size_t sweep_one(nonmoving_heap *heap, unsigned shard, unsigned keep) {
   uint32_t class = hs_load_relaxed(&heap->sweep_class);
   for (; class < NM_SPAN_CLASS_COUNT; class ++) {
-    nm_span *const span = nm_central_take_unswept(heap, shard, class);
-    if (!span) {
-      hs_store_relaxed(&heap->sweep_class, class + 1); // only a hint: nm_sweep_all tries them all
-      continue;
-    }
-    const size_t pages = span->page_count;
-    (void)sweep_away(heap, span, class == keep);
-    return pages;
+    nm_span *const span = nm_central_take_unswept(heap, shard, class, nm_shard_count(heap));
+    bool freed;
+    if (span) return sweep_away(heap, span, class == keep, &freed);
+    hs_store_relaxed(&heap->sweep_class, class + 1); // only a hint: nm_sweep_all tries them all
   }
   return 0;
 }
 
+// The same for the class `keep` and the shard alone.
+static size_t sweep_own(nonmoving_heap *heap, unsigned shard, unsigned keep) {
+  nm_span *const span = nm_central_take_unswept(heap, shard, keep, 1);
+  bool freed;
+  return span ? sweep_away(heap, span, true, &freed) : 0;
+}
+
 bool nm_sweep_some(nonmoving_heap *heap, unsigned spans) {
-  for (; spans > 0 && !nm_sweep_is_done(heap); spans--)
-    if (sweep_one(heap, 0, KEEP_NONE) == 0) return false;
+  for (; spans > 0 && !nm_sweep_is_done(heap); spans--) {
+    const size_t pages = sweep_one(heap, 0, KEEP_NONE);
+    if (pages == 0) return false;
+    nm_sweep_count(heap, 1, pages);
+  }
   return spans == 0;
 }
 
 uint64_t nm_sweep_all(nonmoving_heap *heap) {
   uint64_t swept = 0;
   // Spans that other threads took are swept when the count is 0: soon, because they wait for nothing.
-  for (; hs_load_acquire(&heap->unswept_count) > 0; hs_os_yield()) { // pairs: nm_sweep_count
+  for (; !nm_sweep_is_done(heap); hs_os_yield()) {
     hs_store_relaxed(&heap->sweep_class, 0u);
-    while (sweep_one(heap, 0, KEEP_NONE) > 0) swept++;
+    for (size_t pages; (pages = sweep_one(heap, 0, KEEP_NONE)) > 0; swept++)
+      nm_sweep_count(heap, 1, pages);
   }
   return swept;
+}
+
+// Sweep until `owed` pages are swept since the last cycle.
+static void sweep_up_to(nonmoving_heap *heap, unsigned shard, unsigned span_class, uint64_t owed) {
+  const uint64_t all = hs_load_relaxed(&heap->sweep_pages);
+  const uint64_t slack = owed < all ? PROPORTIONAL_SLACK_PAGES : 0;
+  uint64_t done = nm_sweep_done_pages(heap);
+  size_t spans = 0, pages = 0;
+  for (; spans < PROPORTIONAL_SPANS && done + pages < owed; spans++) {
+    size_t more = sweep_own(heap, shard, span_class);
+    if (more == 0 && done + pages + slack < owed) more = sweep_one(heap, shard, span_class);
+    if (more == 0) break;
+    pages += more;
+  }
+  if (spans > 0) nm_sweep_count(heap, spans, pages);
 }
 
 void nm_sweep_proportional(nonmoving_heap *heap, const nm_thread *thread, unsigned span_class,
@@ -130,11 +159,7 @@ void nm_sweep_proportional(nonmoving_heap *heap, const nm_thread *thread, unsign
   const uint64_t basis = hs_load_relaxed(&heap->sweep_basis);
   if (live <= basis) return;
   const double ratio = (double)hs_load_relaxed(&heap->sweep_ratio) / NM_SWEEP_RATIO_ONE;
-  const uint64_t owed = (uint64_t)((double)(live - basis) * ratio);
-  for (unsigned spans = 0; spans < PROPORTIONAL_SPANS; spans++)
-    if (hs_load_relaxed(&heap->swept_pages) >= owed ||
-        sweep_one(heap, thread->shard, span_class) == 0)
-      return;
+  sweep_up_to(heap, thread->shard, span_class, (uint64_t)((double)(live - basis) * ratio));
 }
 
 // ---- reclaiming pages ---------------------------------------------------------------------------
@@ -178,7 +203,10 @@ void nm_sweep_reclaim(nonmoving_heap *heap, size_t npages) {
     const size_t end = page + NM_CHUNK_PAGES;
     for (nm_span *span; (span = next_unmarked(heap, &page, end)) != NULL;) {
       if (!nm_central_take_this_unswept(heap, span)) continue;
-      reclaimed += sweep_away(heap, span, false);
+      bool freed;
+      const size_t pages = sweep_away(heap, span, false, &freed);
+      nm_sweep_count(heap, 1, pages);
+      if (freed) reclaimed += pages;
     }
   }
   if (reclaimed > npages) hs_add_relaxed(&heap->reclaim_credit, (uint64_t)(reclaimed - npages));

@@ -83,7 +83,7 @@ void nm_trace_swept(const nonmoving_heap *heap) {
   const hs_trace_pacer_sweep trace = {
       .live_bytes = live,
       .allocated_bytes = live > basis ? live - basis : 0,
-      .swept_page_count = hs_load_relaxed(&heap->swept_pages),
+      .swept_page_count = nm_sweep_done_pages(heap),
       .pages_per_byte = (double)hs_load_relaxed(&heap->sweep_ratio) / NM_SWEEP_RATIO_ONE,
   };
   char line[HS_TRACE_LINE_BYTES];
