@@ -30,8 +30,9 @@ enum { SMALL_HEAP_ROOM_BYTES = 32 << 20 };
 // and how long they wait at a time.
 enum { OVERSHOOT_PERCENT = 25 };
 static const uint64_t OVERSHOOT_WAIT_NS = 200 * 1000;
-// Of that, time to spin, answering handshakes, before it gives its core away.
-static const uint64_t OVERSHOOT_SPIN_NS = 50 * 1000;
+// Of that, time to spin, answering handshakes, before it gives its core away; and how long it sleeps at a
+// time, to which the kernel may add some 50 us.
+static const uint64_t OVERSHOOT_SPIN_NS = 50 * 1000, OVERSHOOT_SLEEP_NS = 50 * 1000;
 
 static bool is_concurrent(const nonmoving_heap *heap) {
   return heap->config.gc == HEAP_GC_CONCURRENT;
@@ -293,8 +294,9 @@ static void log_stall(nonmoving_heap *heap, const nm_thread *thread, uint64_t be
 }
 
 // The heap has outgrown its goal by far, because the collector's thread gets no core or another thread
-// does not answer. Give it time: a bounded delay for each span. Not by sleeping: to be woken may take
-// longer than the delay itself.
+// does not answer. Give it time: a bounded delay for each span. First by spinning, in case the end is near,
+// then asleep. To yield would give the core away for a time slice, milliseconds, if another wants it; who
+// slept gets it back when the time is over.
 static void wait_for_collector(nonmoving_heap *heap, nm_thread *thread, size_t bytes) {
   const uint32_t epoch = hs_load_acquire(&heap->cycle_epoch); // pairs: nm_cycle_run
   const uint64_t begin_ns = hs_os_now_ns();
@@ -302,10 +304,13 @@ static void wait_for_collector(nonmoving_heap *heap, nm_thread *thread, size_t b
   while (hs_load_acquire(&heap->cycle_epoch) == epoch && waited_ns < OVERSHOOT_WAIT_NS) {
     hs_thread_visit(&thread->hot.base);
     hs_poll(&thread->hot.base);
-    if (waited_ns < OVERSHOOT_SPIN_NS)
+    if (waited_ns < OVERSHOOT_SPIN_NS) {
       HS_CPU_RELAX();
-    else
-      hs_os_yield();
+    } else {
+      hs_blocking_begin(&thread->hot.base); // handshakes are answered for it
+      (void)hs_os_futex_wait(&heap->cycle_epoch, epoch, OVERSHOOT_SLEEP_NS);
+      hs_blocking_end(&thread->hot.base);
+    }
     waited_ns = hs_os_now_ns() - begin_ns;
   }
   log_stall(heap, thread, begin_ns, bytes);
