@@ -224,7 +224,7 @@ static inline void scan_in_slab(marker *m, compact_entry *entry) {
   }
   const uint64_t word = cp_entry_load(entry);
   mark_slots(m, (uintptr_t)entry & ~(uintptr_t)(CP_SLAB_BYTES - 1),
-             (heap_ref *)(m->heap->objects + cp_entry_offset(word)), cp_entry_refs(word));
+             (heap_ref *)(void *)(m->heap->objects + cp_entry_offset(word)), cp_entry_refs(word));
   m->done.scanned_bytes += cp_entry_bytes(word);
 }
 

@@ -121,25 +121,29 @@ static void test_the_limit_holds_and_memory_comes_back(void **state) {
 }
 
 // A graph that fills the queue and a long list are marked completely although the queue cannot grow.
-// An array's last element leads to the next array, and is taken from the queue first.
+// An array's last element leads to the next array, and is taken from the queue first. Its other elements
+// are not neighbours in the table, which would be marked without the queue.
 static void test_marking_needs_no_memory(void **state) {
   (void)state;
   enum { WIDTH = 500, ARRAYS = 60, COUNT = WIDTH * ARRAYS };
   fixture f = fixture_open_quiet();
   HEAP_FRAME(f.t, root, 2);
+  HEAP_FRAME(f.t, arrays, ARRAYS);
+  for (size_t i = 0; i < ARRAYS; i++) {
+    arrays[i] = heap_alloc(f.t, WIDTH + 1, 0);
+    heap_store(f.t, arrays[i], WIDTH, i > 0 ? arrays[i - 1] : HEAP_NULL);
+  }
   for (size_t i = 0; i < COUNT; i++) {
-    if (i % WIDTH == 0) {
-      const heap_ref array = heap_alloc(f.t, WIDTH + 1, 0);
-      heap_store(f.t, array, WIDTH, root[0]);
-      root[0] = array;
-    }
-    heap_store(f.t, root[0], i % WIDTH, heap_alloc(f.t, 2, 8));
+    const heap_ref node = heap_alloc(f.t, 2, 8);
+    heap_store(f.t, arrays[i % ARRAYS], i / ARRAYS, node);
     const heap_ref leaf = heap_alloc(f.t, 1, 0);
-    heap_store(f.t, heap_load(f.t, root[0], i % WIDTH), 0, leaf);
+    heap_store(f.t, heap_load(f.t, arrays[i % ARRAYS], i / ARRAYS), 0, leaf);
     const heap_ref link = heap_alloc(f.t, 1, 0);
     heap_store(f.t, link, 0, root[1]);
     root[1] = link;
   }
+  root[0] = arrays[ARRAYS - 1];
+  HEAP_FRAME_END(f.t, arrays);
   heap_collect(f.t, HEAP_COLLECT_RELEASE); // the queue is at its smallest
   hs_os_fault_arm(HS_OS_FAULT_RESERVE | HS_OS_FAULT_COMMIT, 1, true);
   heap_collect(f.t, HEAP_COLLECT_FULL);
