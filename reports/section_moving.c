@@ -12,6 +12,23 @@ static bool moves_differently(const group *g) {
   return strncmp(group_variant(g), prefix, sizeof prefix - 1) == 0;
 }
 
+// False, and a note, when no record has anything to show.
+static bool table_or_note(report *r, const scenario *s, const metric_column *columns, size_t count,
+                          bool (*shown)(const group *), const char *missing) {
+  const bool any = metric_table(r, s, columns, count, shown);
+  if (!any) report_missing(r, missing);
+  return any;
+}
+
+// What one workload shows: why it is looked at, its parameters, a table of all rows.
+static void workload_table(report *r, const char *workload, const char *prose,
+                           const metric_column *columns, size_t count, const char *missing) {
+  const scenario *s = scenario_main(&r->set, workload);
+  text_add(&r->out, prose);
+  if (s) text_format(&r->out, "%s\n\n", scenario_phrase(r, s));
+  (void)table_or_note(r, s, columns, count, NULL, missing);
+}
+
 static void moving_modes(report *r) {
   static const metric_column speed[] = {
       {"operations", {NULL, "ops_per_s", NULL}, NULL},
@@ -36,15 +53,14 @@ static void moving_modes(report *r) {
                     "`compaction_incremental` in short stops, `compaction_stw` in one stop, "
                     "`compaction_off` never. The table shows what each costs the program: a way "
                     "that stops less must not lose it all in operations.\n\n");
-  if (!metric_table(r, s, speed, sizeof speed / sizeof *speed, moves_differently)) {
-    report_missing(r, "no record of `churn` on our heaps");
+  if (!table_or_note(r, s, speed, sizeof speed / sizeof *speed, moves_differently,
+                     "no record of `churn` on our heaps"))
     return;
-  }
   text_add(&r->out, "What was done for it, collections forced by stages included. An *aborted* "
                     "move is one that a writer or a pin prevented; a *fallback stop* moves the "
                     "objects that could not be moved beside the program.\n\n");
-  if (!metric_table(r, s, work, sizeof work / sizeof *work, moves_differently))
-    report_missing(r, "no heap told what it moved");
+  (void)table_or_note(r, s, work, sizeof work / sizeof *work, moves_differently,
+                      "no heap told what it moved");
 }
 
 static void moving_writers(report *r) {
@@ -60,15 +76,13 @@ static void moving_writers(report *r) {
       {"longest handshake", {0}, cell_longest_handshake},
       {"collector CPU", {0}, cell_collector_share},
   };
-  const scenario *s = scenario_main(&r->set, "write_hot");
-  text_add(&r->out, "### Writers while objects move\n\n"
-                    "Threads write a few objects again and again, first while nothing is worth "
-                    "moving, then while the heap fragments around them. The quotient of "
-                    "a heap that never moves is what the access pattern costs by itself: compare "
-                    "with that, not with 1.\n\n");
-  if (s) text_format(&r->out, "%s\n\n", scenario_phrase(r, s));
-  if (!metric_table(r, s, columns, sizeof columns / sizeof *columns, NULL))
-    report_missing(r, "no record of `write_hot`");
+  workload_table(r, "write_hot",
+                 "### Writers while objects move\n\n"
+                 "Threads write a few objects again and again, first while nothing is worth "
+                 "moving, then while the heap fragments around them. The quotient of "
+                 "a heap that never moves is what the access pattern costs by itself: compare "
+                 "with that, not with 1.\n\n",
+                 columns, sizeof columns / sizeof *columns, "no record of `write_hot`");
 }
 
 static void moving_references(report *r) {
@@ -80,15 +94,13 @@ static void moving_references(report *r) {
       {"collected, in order", {NULL, "compacted_sequential_ns", NULL}, NULL},
       {"shuffled", {NULL, "compacted_shuffled_ns", NULL}, NULL},
   };
-  const scenario *s = scenario_main(&r->set, "deref");
-  text_add(&r->out, "### Following a reference\n\n"
-                    "Time of one step along a ring of objects, the fastest of several walks: "
-                    "objects side by side, scattered among garbage, and after a full collection. "
-                    "A handle is one more load at every step; where `compact` moved the objects "
-                    "together, the last two columns show what it gets back.\n\n");
-  if (s) text_format(&r->out, "%s\n\n", scenario_phrase(r, s));
-  if (!metric_table(r, s, columns, sizeof columns / sizeof *columns, NULL))
-    report_missing(r, "no record of `deref`");
+  workload_table(r, "deref",
+                 "### Following a reference\n\n"
+                 "Time of one step along a ring of objects, the fastest of several walks: "
+                 "objects side by side, scattered among garbage, and after a full collection. "
+                 "A handle is one more load at every step; where `compact` moved the objects "
+                 "together, the last two columns show what it gets back.\n\n",
+                 columns, sizeof columns / sizeof *columns, "no record of `deref`");
 }
 
 static bool rested(const group *g) { return strcmp(group_variant(g), "idle") == 0; }

@@ -9,19 +9,26 @@
 // When all have, no slot, root, frame or store on its way holds one, so the old entries may be used
 // again. No store of a mutator is lost.
 //
+// -DWEAK: a cell reads as null, and is cleared, only if its object cannot be reached any more, and its
+// object outlives the turn otherwise. -DPIN: a pin has its current name from the moment at which there
+// may be two, so whoever unpins finds it, whatever name it has. -DLARGE: the descriptor of a large object
+// names a marked entry if the object can be reached, so the sweep frees no other.
+//
 // Stands for: cp_twin_of and make_twin (RESOLVE), rename_slot (replace) and mark_ref (mark),
 // compact_store_slow (begin_store, shade, put), compact_same (SAME), cp_twin_replace_shared and
-// cp_twin_replace_frames, give_back_locked (check_names). Marking itself is that of marking.pml:
-// what that leaves out is left out here. Also left out, and why that is sound:
+// cp_twin_replace_frames, give_back_locked (check_names); hs_weak_get with is_marked (weak_get),
+// compact_weak_create (TO_WEAK), clear_weak_cells; compact_pin, compact_unpin (TO_PIN, TO_UNPIN),
+// cp_pin_rename, shade_roots; cp_large_sweep. Marking itself is that of marking.pml: what that leaves
+// out is left out here. Also left out, and why that is sound:
 //   allocation     a new object has a name outside of the sources and null slots.
-//   pins, weak cells   the table of pins is renamed, and looks at `on`, under one lock; cells
-//                      likewise. They are like a root that is replaced.
+//   pins, weak cells, large objects   each in configurations of its own, see below; elsewhere a pin
+//                      or a cell is like a root that is replaced.
 //   locations      old and new entry agree while nothing moves, so an access needs no name.
 //   ranks          the place of a twin is a function of the entry's (rank_entries), so agents that make
 //                  it at once write the same words, and making it is one step, a locked operation.
 //
-// Bounds: N objects of one slot, the first OLD of them in a source; one root; T mutators with
-// frames of 2 and 1 slots. -DTSO: an own store may be seen late by others (one at a time per
+// Bounds: N objects of one slot, the first OLD of them in a source; one root, one cell, one pin; T
+// mutators with frames of 2 and 1 slots. -DTSO: an own store may be seen late by others (one at a time per
 // mutator), until a locked operation. -DFIXED_ROOT: mutators do not store to the root.
 //
 // Rules to leave out, one at a time:
@@ -35,6 +42,11 @@
 //   TWIN_ANYWHERE     a twin takes the next free place, which two agents may do at once
 //   MARK_OLD          the marker marks the name that it found
 //   REUSE_AT_TURN     old entries are used again before all threads have answered handshake C
+//   WEAK_BY_OLD       (-DWEAK) whether a cell's object is marked is read off the name that the cell holds
+//   LINK_AS_IS        a new cell gets the name that its thread has
+//   PINS_KEEP         (-DPIN) pins that there are already are not renamed
+//   ON_AFTER_PINS     sources are announced when pins have been renamed, and their lock is free again
+//   HANDLE_AS_IS      (-DLARGE) the descriptor keeps the old name
 #ifndef N
 #define N 2 /* objects */
 #endif
@@ -69,9 +81,26 @@ bool asked[2];
 byte ask;
 bool found, marking, ended; /* ended: handshake C has begun */
 
-/* A store under way: slot + 1, value. */
+#ifdef WEAK
+byte weak;                /* the target of a cell */
+bool clearing, shaded;    /* everything reachable is marked; a cell gave out what was not marked */
+#endif
+#ifdef PIN
+byte pin;                 /* the table: one object, pinned once */
+bool pin_lock;
+#endif
+#ifdef LARGE
+byte handle;              /* of the first object's descriptor */
+bool swept;
+#endif
+
+/* A store under way: slot + 1, value. Or another operation with a name, which is no store. */
+#define TO_WEAK (SLOTS + 1)
+#define TO_PIN (SLOTS + 2)
+#define TO_UNPIN (SLOTS + 3)
+#define STORES(m) (store_to[m] != 0 && store_to[m] <= SLOTS)
 byte store_to[2], store_value[2];
-bool shades[2];           /* it has shaded, and goes on to write */
+bool shades[2];           /* it has shaded, and goes on to write; or it holds the lock of pins */
 #ifdef TSO
 byte late_to[2], late_value[2]; /* store buffers: slot + 1, value */
 #endif
@@ -110,7 +139,14 @@ inline sort() {
 // The twin of `name`.
 #define RESERVED(t) (object[t] == 0)
 inline make_twin(agent, name) {
-#ifdef TWIN_ANYWHERE
+#ifdef LARGE // in two steps, as the descriptor's word is not the entry's
+  taken[agent] = N + 1;
+  object[N + 1] = object[name];
+#ifndef HANDLE_AS_IS
+  assert(!swept || handle == N + 1);
+  handle = N + 1
+#endif
+#elif defined(TWIN_ANYWHERE)
   taken[agent] = (RESERVED(N + 1) -> N + 1 : NAMES);
   assert(RESERVED(taken[agent]));
   object[taken[agent]] = object[name]
@@ -120,7 +156,13 @@ inline make_twin(agent, name) {
   object[forward[name]] = object[name]
 #endif
 }
-#ifdef TWIN_ANYWHERE
+#ifdef LARGE
+byte taken[3];
+#define NOT_TAKEN(agent) (taken[agent] == 0)
+#define INSTALL(active, v, agent) \
+  :: d_step { active && !NOT_TAKEN(agent) -> \
+    forward[v] = taken[agent]; v = forward[v]; taken[agent] = 0 }
+#elif defined(TWIN_ANYWHERE)
 byte taken[3];
 #define NOT_TAKEN(agent) (taken[agent] == 0)
 #define INSTALL(active, v, agent) \
@@ -213,6 +255,97 @@ inline begin_store() {
   fi
 }
 
+inline compute_reach() { // of objects
+  reach = BIT(object[slot[0]]);
+#ifdef PIN
+  reach = reach | BIT(object[pin]);
+#endif
+  i = 0;
+  do :: i < 4 -> reach = reach | BIT(object[frame[i]]); i++ :: else -> break od;
+#ifdef TSO
+  reach = reach | BIT(object[late_value[0]]) | BIT(object[late_value[1]]);
+#endif
+  reach = reach | BIT(object[store_value[0]]) | BIT(object[store_value[1]]);
+  before = 0;
+  do
+  :: before != reach ->
+    before = reach;
+    i = 1;
+    do
+    :: i <= N ->
+      if :: reach & BIT(i) -> reach = reach | BIT(object[slot[i]]) :: else fi;
+      i++
+    :: else -> break
+    od
+  :: else -> break
+  od
+}
+
+#ifdef WEAK
+#ifdef WEAK_BY_OLD
+#define CELL_NAME(name) (name)
+#else
+#define CELL_NAME(name) NAME(name)
+#endif
+#define CELL_DIES (weak != 0 && !(marked & BIT(CELL_NAME(weak))))
+inline check_cell_dies() {
+  compute_reach();
+  assert(!(reach & BIT(object[weak])))
+}
+inline weak_get(f) { // under the lock of cells, or while no cell changes
+  t = weak;
+  if
+  :: barrier[me] == OFF -> assert(!TURNED_OFF(me) || !IN_S(t))
+  :: barrier[me] != OFF && !CELL_DIES
+  :: barrier[me] != OFF && CELL_DIES && clearing -> check_cell_dies(); t = 0
+  :: barrier[me] != OFF && CELL_DIES && !clearing -> SHADE(me, t); shaded = marking
+  fi;
+  FR(f) = t;
+  t = 0;
+  sort()
+}
+#ifdef LINK_AS_IS
+#define LINKS true
+#else
+#define LINKS KEEPS(VALUE)
+#endif
+#define END_OPERATION store_to[me] = 0; VALUE = 0; shades[me] = 0
+#define WEAK_GET(f) \
+  :: d_step { READY && FR(f) == 0 && f == (me == 0) && weak != 0 -> weak_get(f) }
+#define WEAK_CREATE(f) \
+  :: d_step { READY && FR(f) != 0 && IDLE && weak == 0 && store_to[1 - me] != TO_WEAK -> \
+    VALUE = FR(f); store_to[me] = TO_WEAK }
+#define WEAK_STEPS \
+  WEAK_GET(0) WEAK_GET(1) WEAK_CREATE(0) WEAK_CREATE(1) \
+  :: d_step { READY && weak != 0 -> weak = 0 } /* destroyed */ \
+  :: d_step { store_to[me] == TO_WEAK && LINKS -> weak = VALUE; END_OPERATION }
+#else
+#define WEAK_STEPS
+#endif
+
+#ifdef PIN
+#define END_OPERATION store_to[me] = 0; VALUE = 0; shades[me] = 0
+#define OTHER_PINS (store_to[1 - me] >= TO_PIN)
+#define PINS(v) (!known || !IN_S(v)) /* whatever the thread's barrier */
+#define BEGIN_PIN(f, to) \
+    if :: barrier[me] != OFF -> SHADE(me, FR(f)) :: else fi; VALUE = FR(f); store_to[me] = to
+#define PIN_AT(f) \
+  :: d_step { READY && FR(f) != 0 && pin == 0 && !OTHER_PINS -> BEGIN_PIN(f, TO_PIN) }
+#define UNPIN_AT(f) \
+  :: d_step { READY && FR(f) != 0 && pin != 0 && object[FR(f)] == object[pin] && !OTHER_PINS -> \
+    BEGIN_PIN(f, TO_UNPIN) }
+#define PINNING (store_to[me] >= TO_PIN && shades[me])
+#define PIN_STEPS \
+  PIN_AT(0) PIN_AT(1) UNPIN_AT(0) UNPIN_AT(1) \
+  :: d_step { store_to[me] >= TO_PIN && !shades[me] && !pin_lock -> pin_lock = 1; shades[me] = 1 } \
+  RESOLVE(PINNING && !PINS(VALUE), VALUE, me) \
+  :: d_step { PINNING && NOT_TAKEN(me) && PINS(VALUE) -> \
+    assert(store_to[me] == TO_PIN || pin == VALUE); /* else: not pinned */ \
+    pin = (store_to[me] == TO_PIN -> VALUE : 0); pin_lock = 0; END_OPERATION }
+#else
+#define PIN_STEPS
+#endif
+
 #define LOAD_ROOT(f) \
   :: d_step { READY && FR(f) == 0 && f == (me == 0) && READ(0) != 0 -> load(f, 0) }
 #define WALK(f) \
@@ -239,7 +372,11 @@ inline begin_store() {
     LOCKED_OP; make_twin(agent, v) } \
   INSTALL(active, v, agent)
 
-#define RESOLVES (store_to[me] && !shades[me] && !KEEPS(VALUE))
+#ifdef LINK_AS_IS
+#define RESOLVES (STORES(me) && !shades[me] && !KEEPS(VALUE))
+#else
+#define RESOLVES (store_to[me] && store_to[me] <= TO_WEAK && !shades[me] && !KEEPS(VALUE))
+#endif
 #define LOCKED_OP DRAIN(me)
 
 proctype mutator(byte me) {
@@ -268,8 +405,10 @@ end:
   DROP(0)
   DROP(1)
   RESOLVE(RESOLVES, VALUE, me)
-  :: d_step { store_to[me] && !shades[me] && NOT_TAKEN(me) && KEEPS(VALUE) -> begin_store() }
-  :: d_step { shades[me] -> put() }
+  :: d_step { STORES(me) && !shades[me] && NOT_TAKEN(me) && KEEPS(VALUE) -> begin_store() }
+  :: d_step { STORES(me) && shades[me] -> put() }
+  WEAK_STEPS
+  PIN_STEPS
 #ifdef TSO
   :: d_step { late_to[me] -> DRAIN(me) }
 #endif
@@ -341,31 +480,11 @@ inline mark() {
 #endif
 #define DRAINED (pool == 0 && unread == 0 && v == 0)
 
-inline compute_reach() { // of objects
-  reach = BIT(object[slot[0]]);
-  i = 0;
-  do :: i < 4 -> reach = reach | BIT(object[frame[i]]); i++ :: else -> break od;
-#ifdef TSO
-  reach = reach | BIT(object[late_value[0]]) | BIT(object[late_value[1]]);
-#endif
-  reach = reach | BIT(object[store_value[0]]) | BIT(object[store_value[1]]);
-  before = 0;
-  do
-  :: before != reach ->
-    before = reach;
-    i = 1;
-    do
-    :: i <= N ->
-      if :: reach & BIT(i) -> reach = reach | BIT(object[slot[i]]) :: else fi;
-      i++
-    :: else -> break
-    od
-  :: else -> break
-  od
-}
-
 inline check_marked() {
   compute_reach();
+#ifdef PIN
+  assert(!IN_S(pin));
+#endif
   i = 1;
   do
   :: i <= N ->
@@ -380,6 +499,12 @@ inline check_marked() {
 // No name is left of an entry that is to be used again.
 inline check_names() {
   compute_reach();
+#ifdef WEAK
+  assert(!IN_S(weak) && (weak == 0 || (marked & BIT(weak))));
+#endif
+#ifdef PIN
+  assert(!IN_S(pin));
+#endif
   i = 0;
   do :: i < 4 -> assert(!IN_S(frame[i])); i++ :: else -> break od;
   i = 0;
@@ -399,8 +524,28 @@ inline check_names() {
   od;
 }
 
+#ifdef PIN
+inline rename_pin() { // under the lock
+  v = pin;
+  do
+  RESOLVE(IN_S(v), v, 2)
+  :: d_step { !IN_S(v) -> pin = v; v = 0 }; break
+  od
+}
+#endif
+
 proctype collector() {
-#ifndef ANNOUNCE_LATE
+#ifdef PIN
+  d_step { !pin_lock -> pin_lock = 1 };
+#endif
+#if !defined(ANNOUNCE_LATE) && !defined(ON_AFTER_PINS)
+  known = 1;
+#endif
+#ifdef PIN
+#ifndef PINS_KEEP
+  rename_pin();
+#endif
+  pin_lock = 0;
   known = 1;
 #endif
   ask_all(GREY);
@@ -411,6 +556,12 @@ proctype collector() {
   :: d_step { ANSWERED -> unread = unread | 1 }; break
   MARKER
   od;
+#ifdef PIN
+  do
+  :: d_step { !pin_lock -> pool = pool | (BIT(pin) & ~marked) }; break
+  MARKER
+  od;
+#endif
   do
   :: DRAINED -> break
   MARKER
@@ -418,6 +569,9 @@ proctype collector() {
   do
   :: true ->
     found = 0;
+#ifdef WEAK
+    shaded = 0;
+#endif
     ask_all(3);
     do
     :: ANSWERED -> break
@@ -427,19 +581,38 @@ proctype collector() {
     :: DRAINED -> break
     MARKER
     od;
+#ifdef WEAK
+    if
+    :: d_step { !found && !shaded -> clearing = 1 }; break
+    :: d_step { found || shaded }
+    fi
+#else
     if
     :: !found -> break
     :: else
     fi
+#endif
   od;
   skip;
   d_step { marking = 0; check_marked(); pool = 0; buf[0] = 0; buf[1] = 0 };
+#ifdef WEAK
+  d_step {
+    if :: CELL_DIES -> check_cell_dies(); weak = 0 :: else fi;
+    clearing = 0
+  };
+#endif
 #ifndef NO_ROOTS
   v = slot[0];
   d_step {
     if :: IN_S(v) && slot[0] == v -> slot[0] = NAME(v) :: else fi;
     v = 0
   };
+#endif
+#ifdef WEAK
+  d_step { weak = NAME(weak) };
+#endif
+#ifdef LARGE
+  d_step { compute_reach(); assert(!(reach & BIT(1)) || (marked & BIT(handle))); swept = 1 };
 #endif
   d_step { check_marked(); ended = 1 };
 #ifdef REUSE_AT_TURN
@@ -457,6 +630,15 @@ init {
 #ifdef FIXED_ROOT
     slot[0] = N;
     written[0] = N;
+#endif
+#ifdef WEAK
+    weak = 1;
+#endif
+#ifdef PIN
+    pin = 1;
+#endif
+#ifdef LARGE
+    handle = 1;
 #endif
     frame[0] = N;
     frame[1] = (N > 1 -> 1 : 0);
