@@ -11,8 +11,9 @@
 #include "harness/cli.h"
 
 // Rows in the order in which reports and lists show them; others follow by name.
-static const char *const catalogue_order[] = {"nonmoving", "compact",  "bdwgc", "mimalloc", "libc",
-                                              "jemalloc",  "tcmalloc", "go",    "model"};
+static const char *const catalogue_order[] = {
+    "nonmoving", "compact", "bdwgc",          "mimalloc", "libc",         "jemalloc", "tcmalloc",
+    "go",        "jvm_g1",  "jvm_shenandoah", "jvm_zgc",  "jvm_parallel", "model"};
 enum {
   CATALOGUE_ORDER = sizeof catalogue_order / sizeof catalogue_order[0],
   CATALOGUE_TIMEOUT_MS = 20000 // --list does next to nothing; a hung runner must not hang us
@@ -93,8 +94,14 @@ const catalogue_heap *catalogue_heap_find(const run_catalogue *catalogue, const 
   return NULL;
 }
 
+bool catalogue_is_jvm(const catalogue_heap *heap) {
+  static const char prefix[] = "jvm_";
+  return strncmp(heap->name, prefix, sizeof prefix - 1) == 0;
+}
+
 bool catalogue_is_reference(const catalogue_heap *heap) {
-  return strcmp(heap->name, "go") == 0 || strcmp(heap->name, "model") == 0;
+  return strcmp(heap->name, "go") == 0 || strcmp(heap->name, "model") == 0 ||
+         catalogue_is_jvm(heap);
 }
 
 // Every heap is compiled with all workloads; a reference row may have fewer, so heaps come first.

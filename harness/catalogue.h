@@ -30,8 +30,12 @@ void catalogue_free(run_catalogue *catalogue);
 const catalogue_heap *catalogue_heap_find(const run_catalogue *catalogue, const char *name);
 json_t *catalogue_workload(const run_catalogue *catalogue, const char *name); // borrowed
 
-// Whether the row is a heap of ours to measure; false for reference rows (real Go, the closed form).
+// Whether the row is not a heap behind our contract: real Go, a JVM or the closed form.
 bool catalogue_is_reference(const catalogue_heap *heap);
+
+// Whether it is a collector of the JVM. These rows run only where they are asked for: they start
+// slowly and take memory of their own beside the heap.
+bool catalogue_is_jvm(const catalogue_heap *heap);
 
 // As the finders, but print one line with the nearest name when unknown.
 const catalogue_heap *catalogue_heap_need(const run_catalogue *catalogue, const char *name);

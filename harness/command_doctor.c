@@ -17,7 +17,10 @@
 
 typedef enum doctor_verdict { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_BAD } doctor_verdict;
 
-enum { DOCTOR_INDENT = 19 }; // verdict and name in front of the text
+enum {
+  DOCTOR_NAME = 14,  // width of the column of names
+  DOCTOR_INDENT = 21 // verdict and name in front of the text
+};
 
 typedef struct doctor_state {
   unsigned bad_count, note_count;
@@ -32,7 +35,7 @@ static void HS_PRINTF(4, 5) doctor_say(doctor_state *state, doctor_verdict verdi
   char *text;
   if (vasprintf(&text, format, args) < 0) text = NULL;
   va_end(args);
-  printf("%s  %-12s ", words[verdict], what);
+  printf("%s  %-*s ", words[verdict], DOCTOR_NAME, what);
   wrap_print(stdout, DOCTOR_INDENT, DOCTOR_INDENT, text ? text : "");
   free(text);
   state->bad_count += verdict == DOCTOR_BAD;
@@ -167,8 +170,10 @@ static void doctor_heaps(doctor_state *state) {
   for (size_t i = 0; i < sizeof required / sizeof required[0]; i++)
     if (!catalogue_heap_find(&catalogue, required[i]))
       doctor_say(state, DOCTOR_BAD, required[i], "no runner: build the whole project");
+  bool has_jvm = false;
   for (size_t i = 0; i < catalogue.count; i++) {
     const catalogue_heap *heap = &catalogue.heaps[i];
+    has_jvm |= catalogue_is_jvm(heap);
     const char *version = json_string_value(json_object_get(heap->about, "heap_version"));
     if (heap->about)
       doctor_say(state, DOCTOR_OK, heap->name, "%s", version ? version : "no version");
@@ -178,6 +183,9 @@ static void doctor_heaps(doctor_state *state) {
   }
   if (!catalogue_heap_find(&catalogue, "go"))
     doctor_say(state, DOCTOR_NOTE, "go", "no runner: apt-get install golang-go, build again");
+  if (!has_jvm)
+    doctor_say(state, DOCTOR_NOTE, "jvm",
+               "no runner: apt-get install default-jdk-headless (17 or newer), build again");
   catalogue_free(&catalogue);
 }
 

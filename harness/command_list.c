@@ -50,7 +50,7 @@ static json_t *list_json(const run_catalogue *catalogue) {
 enum {
   LIST_WORKLOAD = 18,
   LIST_PARAM = 16,
-  LIST_HEAP = 12,
+  LIST_HEAP = 14,
   LIST_OPTION = 16
 }; // widths of the columns of names
 

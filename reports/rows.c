@@ -18,6 +18,11 @@ const report_row report_rows[] = {
     {"tcmalloc", "#949494", 6, "(3,3)", false, "malloc and free; the program states each death"},
     {"go", "#56B4E9", 3, "(16,4)", false,
      "the Go runtime itself; precise concurrent tracing, objects never move"},
+    {"jvm_g1", "#8C564B", 10, "(8,3,2,3)", false, "OpenJDK's G1: generational, evacuates in stops"},
+    {"jvm_shenandoah", "#9467BD", 12, "(6,3)", false,
+     "OpenJDK's Shenandoah: evacuates beside the program"},
+    {"jvm_zgc", "#17BECF", 14, "(4,2)", false, "OpenJDK's ZGC: relocates beside the program"},
+    {"jvm_parallel", "#BCBD22", 15, "(2,2)", false, "OpenJDK's Parallel: compacts in stops"},
     {"model", "#000000", 2, "(2,4)", false,
      "closed form for Go's layout: arithmetic, nothing is run"},
 };

@@ -313,6 +313,20 @@ static void test_hyperfine_is_optional_and_checked(void **state) {
 
 // ---- doctor -------------------------------------------------------------------------------------
 
+// What a reference row of the JVM needs is said where it is missing; built, it runs when asked for.
+static void test_the_jvm_runs_on_demand(void **state) {
+  (void)state;
+  expect("$H doctor", 0, "apt-get install default-jdk-headless");
+  expect("mkdir $D/jvm && cp -p $H $D/run_first $D/jvm && cp -p $D/run_first $D/jvm/run_jvm_g1 && "
+         "$D/jvm/heapduel doctor",
+         0, "ok    jvm_g1");
+  expect("$D/jvm/heapduel doctor | grep -c jdk", 1, "0");
+  expect("$D/jvm/heapduel run good | grep -c jvm_g1", 1, "0");
+  expect("$D/jvm/heapduel run good --heap all", 0, "jvm_g1");
+  expect("$D/jvm/heapduel run good --heap first,jvm_g1 --json - | grep -c '\"heap\":\"jvm_g1\"'", 0,
+         "1");
+}
+
 static void test_doctor_is_strict_on_demand(void **state) {
   (void)state;
   // The required runners are not in the folder of the fakes.
@@ -429,6 +443,7 @@ int main(void) {
       cmocka_unit_test(test_interrupt_keeps_what_finished),
       cmocka_unit_test(test_hyperfine_is_optional_and_checked),
       cmocka_unit_test(test_doctor_is_strict_on_demand),
+      cmocka_unit_test(test_the_jvm_runs_on_demand),
       cmocka_unit_test(test_report_never_overwrites),
       cmocka_unit_test(test_resume_refuses_corrupt_records),
       cmocka_unit_test(test_interrupted_report_can_go_on),

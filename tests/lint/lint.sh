@@ -29,8 +29,10 @@ files() {
 
 c_files() { files '*.c' '*.h'; }
 shell_files() { files '*.sh' heapduel run | grep -v '^workloads/'; }
-text_files() { files '*.c' '*.h' '*.md' '*.sh' '*.awk' '*.cmake' '*.go' CMakeLists.txt heapduel run; }
-cited_files() { files '*.c' '*.h' '*.md' '*.go'; }
+text_files() {
+  files '*.c' '*.h' '*.md' '*.sh' '*.awk' '*.cmake' '*.go' '*.java' CMakeLists.txt heapduel run
+}
+cited_files() { files '*.c' '*.h' '*.md' '*.go' '*.java'; }
 
 # Names on standard input, given to a command as arguments (none of them has a space).
 each() { xargs -r "$@"; }
@@ -38,7 +40,7 @@ each() { xargs -r "$@"; }
 rule_includes() { c_files | each awk -f "$here/includes.awk" "$here/include_rules.txt"; }
 
 rule_lengths() {
-  { c_files && files '*.sh' '*.awk' heapduel; } | each awk -v limit=$FILE_LINES '
+  { c_files && files '*.sh' '*.awk' '*.java' heapduel; } | each awk -v limit=$FILE_LINES '
     FNR == limit + 1 { print FILENAME ":" FNR ": longer than " limit " lines" }'
 }
 
@@ -51,7 +53,7 @@ rule_atomics() {
 }
 
 rule_spdx() {
-  files '*.c' '*.h' '*.sh' '*.awk' '*.cmake' '*.go' '*.txt' heapduel run | each awk '
+  files '*.c' '*.h' '*.sh' '*.awk' '*.cmake' '*.go' '*.java' '*.txt' heapduel run | each awk '
     FNR == 1 { shebang = /^#!/ }
     FNR == 1 + shebang && !/SPDX-License-Identifier: MIT/ {
       print FILENAME ":" FNR ": the first line must be SPDX-License-Identifier: MIT" }'

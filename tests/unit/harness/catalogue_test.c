@@ -89,16 +89,20 @@ static void test_runners_are_found_and_asked(void **state) {
   make_runner(folder, "run_zeta", script);
   make_runner(folder, "run_libc", script);
   make_runner(folder, "run_libc_outline", script);
+  make_runner(folder, "run_jvm_zgc", script);
   make_runner(folder, "run_broken", "#!/bin/sh\necho nonsense\n");
   make_runner(folder, "unrelated", script);
   run_catalogue catalogue;
   assert_true(catalogue_load(&catalogue, folder));
-  assert_int_equal(catalogue.count, 3);
+  assert_int_equal(catalogue.count, 4);
   assert_string_equal(catalogue.heaps[0].name, "libc"); // known rows first
   assert_non_null(catalogue.heaps[0].outline);
   assert_null(catalogue_heap_find(&catalogue, "zeta")->outline);
   assert_null(catalogue_heap_find(&catalogue, "broken")->about);
   assert_null(catalogue_heap_find(&catalogue, "unrelated"));
+  assert_string_equal(catalogue.heaps[1].name, "jvm_zgc"); // reference rows after heaps
+  assert_true(catalogue_is_reference(&catalogue.heaps[1]) && catalogue_is_jvm(&catalogue.heaps[1]));
+  assert_false(catalogue_is_reference(&catalogue.heaps[0]));
   assert_non_null(catalogue_workload(&catalogue, "w"));
   assert_null(catalogue_workload_need(&catalogue, "v"));
   assert_null(catalogue_heap_need(&catalogue, "lib"));

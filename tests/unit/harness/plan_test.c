@@ -22,9 +22,9 @@ static run_catalogue catalogue;
 
 static int set_up(void **state) {
   (void)state;
-  static const char *const names[] = {"nonmoving", "compact", "bdwgc", "mimalloc",
-                                      "libc",      "go",      "model"};
-  for (size_t i = 0; i < 7; i++) {
+  static const char *const names[] = {"nonmoving", "compact", "bdwgc",  "mimalloc",
+                                      "libc",      "go",      "jvm_g1", "model"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     catalogue_heap *heap = &catalogue.heaps[catalogue.count++];
     heap->name = (char *)names[i];
     heap->program = "/run";
@@ -169,7 +169,9 @@ static bool job_has(const run_job *job, const char *set) {
 }
 
 // A setting of how objects are moved belongs to the heap; every other one in these rows to the workload.
-static bool is_heap_setting(const char *set) { return strncmp(set, "compaction=", 11) == 0; }
+static bool is_heap_setting(const char *set) {
+  return strncmp(set, "compaction=", 11) == 0 || strncmp(set, "placement=", 10) == 0;
+}
 
 // Whether the variant runs what the plain row does, but for what it sets of the heap.
 static bool same_scenario(const run_job *variant, const run_job *plain) {
@@ -241,6 +243,7 @@ static void test_ways_to_move_are_timed_beside_the_plain_row(void **state) {
       assert_int_equal(count_jobs(&list, "write_hot", heaps[h], "", NULL), 1);
       assert_int_equal(count_jobs(&list, "deref", heaps[h], "", NULL), 1);
     }
+    assert_int_equal(count_jobs(&list, "deref", "compact", "placement_traversal", NULL), 1);
     assert_int_equal(count_jobs(&list, "write_hot", "bdwgc", "", NULL), 0);
     job_list_free(&list);
   }
@@ -319,6 +322,20 @@ static void test_missing_heaps_and_outlines_leave_no_jobs(void **state) {
   job_list_free(&list);
 }
 
+// A collector of the JVM runs where it is named, not because it is there.
+static void test_the_jvm_is_not_part_of_it(void **state) {
+  (void)state;
+  job_list list = {.jobs = NULL};
+  for (int quick = 0; quick < 2; quick++) {
+    plan_block(&catalogue, quick, 1, 0, &list);
+    plan_block(&catalogue, quick, 1, 1, &list);
+    plan_processes(&catalogue, quick, 1, &list);
+  }
+  assert_true(list.count > 0);
+  for (size_t i = 0; i < list.count; i++) assert_string_not_equal(list.jobs[i].heap, "jvm_g1");
+  job_list_free(&list);
+}
+
 static void test_processes_are_plain_runs(void **state) {
   (void)state;
   job_list list = {.jobs = NULL};
@@ -355,6 +372,7 @@ int main(void) {
       cmocka_unit_test(test_three_blocks_fit_the_promised_time),
       cmocka_unit_test(test_no_job_is_planned_twice),
       cmocka_unit_test(test_missing_heaps_and_outlines_leave_no_jobs),
+      cmocka_unit_test(test_the_jvm_is_not_part_of_it),
       cmocka_unit_test(test_processes_are_plain_runs),
       cmocka_unit_test(test_promised_time_leaves_a_margin),
   };
