@@ -7,10 +7,15 @@
 // itself is enforced page by page (cp_charge), and collecting at every allocation helps nobody.
 static const uint64_t MIN_TRIGGER_BYTES = CP_REGION_BYTES;
 // Beyond the goal by more than a quarter of it, and while objects are marked by more than all of it, a
-// thread waits at each refill (about 32 KiB), 1 ms at most: it goes on at 32 MB/s.
+// thread waits at each refill (64 objects, 32 KiB at most), no longer than it may have to assist: it goes on
+// at 200 MB/s at most, with objects of 64 bytes at 30. Not by sleeping: to be woken may take longer than
+// the wait. First it spins, in case the end of the cycle is near; then the collector may have the core.
 static const uint64_t STALL_FRACTION = 4;
-static const uint64_t STALL_NS = 1000 * 1000;
+static const uint64_t STALL_NS = 150 * 1000, STALL_SPIN_NS = 50 * 1000;
 
+// Share of the cores that cycles may take more for the sake of memory, and part of the room that they may
+// take away: they are twice as frequent at most. Note [thrift]
+static const double THRIFT_CPU = 0.015, MAX_SAVED = 0.5;
 // Until it has been measured: small objects on a machine of 2020.
 static const double INITIAL_MOVED_BYTES_PER_NS = 0.5;
 
@@ -29,7 +34,7 @@ void cp_pace_init(compact_heap *heap) {
   hs_limiter_init(&heap->limiter, heap->created_ns, heap->cores);
   hs_pacer_init(&heap->pacer, &heap->config, heap->cores);
   set_trigger(heap);
-  heap->selected_ns = heap->created_ns;
+  heap->selected_ns = heap->thrift.since_ns = heap->created_ns;
   heap->moved_bytes_per_ns = INITIAL_MOVED_BYTES_PER_NS;
 }
 
@@ -76,6 +81,56 @@ static double utilisation(const compact_heap *heap) {
   return available > 0 ? hs_min_double((double)cpu_ns / available, 1.0) : 0;
 }
 
+// Note [thrift]
+//   Pacing counts objects and entries, and lets their sum grow by gogc percent of it. What the heap takes is
+//   more, by holes, descriptors and garbage that nobody has looked at. Where collecting is cheap the heap
+//   makes up for all of it: the room until the next cycle is made less by
+//     - what describes objects, at its peak: live entries and their share, or what there is, if that is more
+//     - what was allocated black, and its share: as much may have died since the marking began
+//     - the holes that the selection of sources puts up with
+//   so that the peak of the footprint is what gogc says of objects alone. The price is a cycle more often, and
+//   what that costs is bounded (THRIFT_CPU): a program that keeps the collector busy gets nearly the whole
+//   room, and one that does not, as a cache, gets the memory back.
+static uint64_t overhead_bytes(const compact_heap *heap, double share) {
+  const uint64_t black = hs_min_u64(hs_load_relaxed(&heap->black_bytes), heap->totals.live_bytes);
+  const uint64_t entries = heap->totals.live_objects * sizeof(compact_entry);
+  // The back-map is gone long before the peak.
+  const uint64_t metadata = cp_metadata_bytes(heap) - hs_load_relaxed(&heap->side_bytes);
+  const cp_selection *const selection = &heap->course.selection;
+  const uint64_t holes =
+      selection->predicted_bytes - hs_min_u64(selection->predicted_bytes, selection->live_bytes);
+  const double at_peak = hs_max_double((double)metadata, (1 + share) * (double)entries);
+  return (uint64_t)(at_peak + (1 + share) * (double)black) + holes;
+}
+
+// A cycle that was asked for is not the pace's, and the time before it tells nothing.
+static void thrift_measure(compact_heap *heap) {
+  cp_thrift *const thrift = &heap->thrift;
+  const hs_marking *const marking = &heap->marking;
+  const uint64_t now_ns = hs_os_now_ns();
+  const uint64_t cpu_ns = heap->totals.gc_cpu_ns + hs_os_thread_cpu_ns() -
+                          heap->course.begin_cpu_ns + hs_load_relaxed(&marking->worker_ns) +
+                          hs_load_relaxed(&marking->assist_ns);
+  const double available = (double)(now_ns - thrift->since_ns) * (double)heap->cores;
+  if (!heap->course.forced && !heap->course.idle && available > 0)
+    thrift->cost = (double)(cpu_ns - thrift->since_cpu_ns) / available * (1 - thrift->saved);
+  thrift->since_ns = now_ns;
+  thrift->since_cpu_ns = cpu_ns;
+}
+
+// What comes off the room for the next cycle.
+static uint64_t thrift_bytes(compact_heap *heap, uint64_t marked_bytes) {
+  cp_thrift *const thrift = &heap->thrift;
+  thrift_measure(heap);
+  const double share = (double)heap->config.gogc_percent / 100;
+  const double room = share * (double)marked_bytes;
+  if (!(room > 0)) return 0; // off: no goal
+  // Cycles that are 1 / (1 - saved) times as frequent cost as many times as much.
+  const double affordable = hs_min_double(THRIFT_CPU / (thrift->cost + THRIFT_CPU), MAX_SAVED);
+  thrift->saved = hs_min_double((double)overhead_bytes(heap, share) / room, affordable);
+  return (uint64_t)(thrift->saved * room);
+}
+
 void cp_pace_end(compact_heap *heap) {
   const hs_marking *const marking = &heap->marking;
   const cp_totals *const totals = &heap->totals;
@@ -93,6 +148,7 @@ void cp_pace_end(compact_heap *heap) {
     memory.heap_free_bytes = cp_region_free_bytes(heap) + cp_large_free_bytes(heap);
   heap->course.taken_bytes = since_bytes(heap);
   hs_pacer_end_cycle(&heap->pacer, &cycle);
+  hs_pacer_charge(&heap->pacer, thrift_bytes(heap, marked));
   hs_pacer_commit(&heap->pacer, marked, true, &memory);
   hs_store_relaxed(&heap->marked_bytes, marked);
   (void)hs_exchange_acq_rel(&heap->since_bytes, (uint64_t)0); // threads add and subtract meanwhile
@@ -120,8 +176,15 @@ static void stall(compact_heap *heap, compact_thread *thread, size_t bytes) {
   const uint32_t cycles_count = hs_load_acquire(&heap->cycles_count);
   if (!is_far_beyond_goal(heap)) return; // a cycle that ends changes this, then the count
   const uint64_t begin_ns = hs_os_now_ns();
+  uint64_t waited_ns = 0;
   hs_blocking_begin(&thread->base);
-  (void)hs_os_futex_wait(&heap->cycles_count, cycles_count, STALL_NS);
+  while (waited_ns < STALL_NS && hs_load_relaxed(&heap->cycles_count) == cycles_count) {
+    if (waited_ns < STALL_SPIN_NS)
+      HS_CPU_RELAX();
+    else
+      hs_os_yield();
+    waited_ns = hs_os_now_ns() - begin_ns;
+  }
   hs_blocking_end(&thread->base);
   hs_event_log_add(&heap->log, HS_EVENT_STALL, thread->base.id, begin_ns, hs_os_now_ns(), bytes);
 }

@@ -8,7 +8,7 @@
 // does not pay for giving back and faulting in the same pages each time.
 static const unsigned RETAIN_DECAY_SHIFT = 1;
 // Less than this is not worth the system calls and the faults that follow.
-static const uint64_t HYSTERESIS_BYTES = 1 << 20;
+static const uint64_t HYSTERESIS_BYTES = 512 << 10;
 
 // The marker's queue is not given back while it is this small.
 static const size_t QUEUE_KEPT_BYTES = 4 * CP_PAGE_BYTES;
@@ -64,6 +64,14 @@ static void release_all(compact_heap *heap) {
   hs_mutex_unlock(&heap->lock);
 }
 
+// What paces cycles is objects and entries; of these bytes, those of objects, if the new are like the live ones.
+static uint64_t share_of_objects(const compact_heap *heap, uint64_t bytes) {
+  const uint64_t marked = hs_load_relaxed(&heap->marked_bytes), objects = heap->totals.live_bytes;
+  return objects == 0 || objects >= marked
+             ? bytes
+             : (uint64_t)((double)bytes * (double)objects / (double)marked);
+}
+
 static void release_excess(compact_heap *heap) {
   const uint64_t goal = hs_pacer_goal(&heap->pacer);
   if (!heap->config.scavenge || goal == UINT64_MAX) return;
@@ -72,7 +80,8 @@ static void release_excess(compact_heap *heap) {
   // A cycle may have come to its end beyond its goal. Under a memory limit nothing is kept for that.
   if (!heap->pacer.memory_limited)
     needed = hs_max_u64(needed, hs_min_u64(heap->course.taken_bytes, needed + needed / 4));
-  const uint64_t wanted = needed; // Go's scavenger keeps 10 % more, for what does not fit its spans
+  const uint64_t wanted = share_of_objects(
+      heap, needed); // Go's scavenger keeps 10 % more, for what does not fit its spans
   heap->retained_bytes -= heap->retained_bytes >> RETAIN_DECAY_SHIFT;
   if (heap->retained_bytes < wanted || heap->pacer.memory_limited) heap->retained_bytes = wanted;
   const uint64_t keep = heap->retained_bytes;

@@ -108,7 +108,8 @@ enum { CP_ROLE_NONE = 0, CP_ROLE_SOURCE = 1, CP_ROLE_TARGET = 2 }; // cp_slab.ro
 //          object that a marker found, or by a BLACK thread for the free entries that it holds (I-cp-2).
 //          Such an entry is 0 until its object is allocated, and its bit is cleared when it is given
 //          back: with caches flushed the marked entries are objects, and all that survive the cycle.
-// I-cp-12: outside of a marking nobody reads mark bits; they are cleared before the next one.
+// I-cp-12: outside of a marking nobody reads mark bits; they are cleared before the next one. In between
+//          they may serve otherwise. See cp_place.c.
 typedef struct cp_bits {
   _Atomic(uint64_t) words[CP_SLAB_WORDS]; // [atomic]
 } cp_bits;
@@ -187,6 +188,14 @@ typedef struct cp_twins {
   uint32_t begin, end;    // [collector] slabs among which the targets are
   _Atomic(uint64_t) made; // [atomic]
 } cp_twins;
+
+// What automatic cycles cost, for the pace. Note [thrift] in cp_pace.c.
+typedef struct cp_thrift {
+  uint64_t since_ns,
+      since_cpu_ns; // [collector] end of the last cycle, and what all had cost until then
+  double cost;      // [collector] share of the cores, were the room what gogc says
+  double saved;     // [collector] part of that room that is not used
+} cp_thrift;
 
 // How much a cycle does for density.
 typedef enum cp_effort { CP_EFFORT_AUTOMATIC, CP_EFFORT_FULL, CP_EFFORT_EVERYTHING } cp_effort;
@@ -278,6 +287,7 @@ struct compact_heap {
 
   cp_twins twins;
   cp_idle idle;
+  cp_thrift thrift;
   uint64_t selected_ns;      // [collector] when regions were last chosen
   double moved_bytes_per_ns; // [collector] how fast objects were moved, lately
 
@@ -299,7 +309,7 @@ struct compact_heap {
   _Atomic(uint64_t) trigger_bytes; // [atomic] the next cycle is due at this many since then
   _Atomic(uint32_t) wanted;        // [atomic] the collector thread has been asked for a cycle
   _Atomic(uint32_t)
-      cycles_count; // [atomic] completed, modulo 2^32; futex that stalled threads sleep on
+      cycles_count; // [atomic] completed, modulo 2^32; ends the wait of stalled threads
   _Atomic(uint64_t) black_bytes; // [atomic] objects allocated black in this marking, see I-cp-13
   _Atomic(uint64_t) black_count; // [atomic] how many
   cp_course course;              // [collector] of the cycle under way, or the last

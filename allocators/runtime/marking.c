@@ -256,8 +256,11 @@ static drained drain_all(hs_marking *marking, hs_grey *grey, hs_marking_tick_fn 
   for (;;) {
     while (!is_quiet(marking, grey, &result.marked_count)) {
       if (marking->worker_count > 0) hs_grey_share(grey); // or workers would find nothing
-      // Others have the rest; one may be preempted in its slice and need this core.
-      if (!drain_slice(marking, grey, tick)) hs_os_yield();
+      // Others have the rest; one may be preempted in its slice and need this core. Not while something is
+      // published, were it only marked references: on a busy core a program that goes on shading would
+      // publish more during a yield than one slice takes.
+      if (!drain_slice(marking, grey, tick) && hs_load_relaxed(&marking->pool.full_count) == 0)
+        hs_os_yield();
     }
     if (!hs_load_relaxed(&marking->pool.overflowed)) return result;
     hs_store_relaxed(&marking->pool.overflowed, 0u);

@@ -19,6 +19,8 @@ static const uint64_t SWEEP_DISTANCE_BYTES = MIB;
 // And it is at most 61/64 (about 95 %), or this far short of the goal.
 static const uint64_t TRIGGER_LOW = 45, TRIGGER_HIGH = 61, TRIGGER_PARTS = 64;
 static const uint64_t LARGEST_LAST_ROOM_BYTES = 4 * MIB;
+// Overhead takes at most one in so many bytes of the room above the marked bytes.
+static const uint64_t LARGEST_OVERHEAD_PART = 2;
 // Part of a goal set by the soft limit that is kept free, as the pacing is not exact.
 static const uint64_t HEADROOM_PERCENT = 3, LEAST_HEADROOM_BYTES = MIB;
 // Share of the cores that background workers aim at. With few cores one worker takes more, and the
@@ -104,8 +106,22 @@ static uint64_t soft_limit_goal(const hs_pacer *pacer) {
   return hs_max_u64(subtract_saturating(room, headroom), headroom);
 }
 
+// What comes off the room above the marked bytes, but not off the smallest heap's.
+static uint64_t without_overhead(const hs_pacer *pacer, uint64_t goal) {
+  if (goal == UINT64_MAX || pacer->overhead_bytes == 0) return goal;
+  const uint64_t room = subtract_saturating(goal, pacer->marked_bytes);
+  const uint64_t least = gogc_goal(&pacer->config, 0, 0);
+  const uint64_t charged = hs_min_u64(pacer->overhead_bytes, room / LARGEST_OVERHEAD_PART);
+  return hs_min_u64(goal, hs_max_u64(goal - charged, least));
+}
+
+void hs_pacer_charge(hs_pacer *pacer, uint64_t overhead_bytes) {
+  pacer->overhead_bytes = overhead_bytes;
+}
+
 static uint64_t current_goal(hs_pacer *pacer) {
-  uint64_t goal = gogc_goal(&pacer->config, pacer->marked_bytes, pacer->roots_bytes);
+  uint64_t goal =
+      without_overhead(pacer, gogc_goal(&pacer->config, pacer->marked_bytes, pacer->roots_bytes));
   const uint64_t soft = soft_limit_goal(pacer);
   pacer->memory_limited = soft < goal;
   if (pacer->memory_limited) {

@@ -69,7 +69,8 @@ typedef struct hs_pacer {
   hs_pacer_memory memory;
   uint64_t sweep_floor_bytes; // goal and trigger are no lower while sweeping goes on; 0 after it
   uint64_t runway_bytes;
-  bool memory_limited; // the soft limit, not gogc, set the goal
+  uint64_t overhead_bytes; // [collector] see hs_pacer_charge
+  bool memory_limited;     // the soft limit, not gogc, set the goal
 
   // [collector] for a trace line, about the last cycle: Go's gcpacertrace
   double last_utilisation, last_idle_utilisation;
@@ -105,6 +106,11 @@ void hs_pacer_init(hs_pacer *pacer, const heap_config *config, unsigned cores);
 // ever run.
 void hs_pacer_commit(hs_pacer *pacer, uint64_t live_bytes, bool sweep_done,
                      const hs_pacer_memory *memory);
+
+// [collector] Memory that the heap takes beyond the bytes that pace it (holes, descriptions of objects) and
+// will not use for new objects: it comes off the room that gogc gives, up to half of that. Takes effect in
+// the next commit.
+void hs_pacer_charge(hs_pacer *pacer, uint64_t overhead_bytes);
 
 // [collector] A cycle starts now, at live_bytes. roots_bytes: root memory to scan, estimated.
 // Publishes the first assist ratio.

@@ -380,6 +380,31 @@ static void check_sane(const hs_pacer *pacer) {
   assert_true(isfinite(pacer->cons_mark) && pacer->cons_mark >= 0);
 }
 
+// What a heap takes besides comes off the room, up to half of it, and not off the smallest heap's.
+static void test_overhead_comes_off_the_room(void **state) {
+  (void)state;
+  const heap_config config = hs_config_default();
+  hs_pacer pacer;
+  hs_pacer_init(&pacer, &config, 2);
+  const hs_pacer_cycle cycle = {.live_bytes = 100 * MIB, .marked_bytes = 100 * MIB};
+  const struct {
+    uint64_t overhead_bytes, goal_bytes;
+  } rows[] = {{0, 200 * MIB},        {30 * MIB, 170 * MIB},   {50 * MIB, 150 * MIB},
+              {70 * MIB, 150 * MIB}, {UINT64_MAX, 150 * MIB}, {0, 200 * MIB}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    hs_pacer_end_cycle(&pacer, &cycle);
+    hs_pacer_charge(&pacer, rows[i].overhead_bytes);
+    hs_pacer_commit(&pacer, cycle.marked_bytes, true, NULL);
+    assert_true(hs_pacer_goal(&pacer) == rows[i].goal_bytes);
+    assert_true(hs_pacer_trigger(&pacer) <= hs_pacer_goal(&pacer));
+  }
+  const hs_pacer_cycle small = {.live_bytes = MIB, .marked_bytes = MIB};
+  hs_pacer_end_cycle(&pacer, &small);
+  hs_pacer_charge(&pacer, MIB);
+  hs_pacer_commit(&pacer, small.marked_bytes, true, NULL);
+  assert_true(hs_pacer_goal(&pacer) == 4 * MIB);
+}
+
 static void test_no_numbers_upset_it(void **state) {
   (void)state;
   const uint64_t seed = test_seed(7);
@@ -436,6 +461,7 @@ int main(void) {
       cmocka_unit_test(test_a_goal_moves_out_only_as_far_as_the_next),
       cmocka_unit_test(test_last_cycle_can_be_traced),
       cmocka_unit_test(test_sweep_ratio_ends_before_the_trigger),
+      cmocka_unit_test(test_overhead_comes_off_the_room),
       cmocka_unit_test(test_no_numbers_upset_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
