@@ -113,6 +113,8 @@ typedef void (*heap_map_fn)(void *context, const heap_map_page *page);
   X(stock, "stock", 0, 0, 1, "", "foreign allocators: keep the library's own default settings")    \
   X(compaction, "compaction", HEAP_COMPACTION_CONCURRENT, 0, 3, "off|stw|incremental|concurrent",  \
     "compacting heap: move objects never, in one stop, in short stops, beside the program")        \
+  X(placement, "placement", HEAP_PLACEMENT_ALLOCATION, 0, 1, "allocation|traversal",               \
+    "compacting heap: order of objects after a full collection: their age's, or along references") \
   X(pause_budget_us, "pause_budget_us", 100, 1, 1000000, "",                                       \
     "compacting heap: longest short stop for moving objects, microseconds")                        \
   X(compaction_cpu_percent, "compaction_cpu", 5, 0, 100, "",                                       \
@@ -128,6 +130,7 @@ enum { // heap_config.compaction; the last two act like STW where gc=stw
   HEAP_COMPACTION_INCREMENTAL = 2,
   HEAP_COMPACTION_CONCURRENT = 3,
 };
+enum { HEAP_PLACEMENT_ALLOCATION = 0, HEAP_PLACEMENT_TRAVERSAL = 1 }; // heap_config.placement
 enum {
   HEAP_TRACE_GC = 1 << 0,
   HEAP_TRACE_SCAV = 1 << 1,

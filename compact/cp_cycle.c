@@ -98,6 +98,20 @@ static void rename_handles(compact_heap *heap, cp_effort effort) {
   if (renamed > 0) phase_end(&clock, HS_EVENT_RENAME, renamed);
 }
 
+// placement=traversal. What it leaves is moved and renamed as ever.
+static void place(compact_heap *heap, cp_back_map *map, cp_effort effort) {
+  if (!map->placing) return;
+  phase_clock clock = {heap, hs_os_now_ns()};
+  cp_order order;
+  const uint64_t moved = cp_place_stw(heap, map, effort, &order);
+  heap->totals.moved_bytes += moved;
+  if (moved > 0) phase_end(&clock, HS_EVENT_COMPACT, moved);
+  const uint64_t renamed = cp_place_names_stw(heap, effort, &order);
+  heap->totals.renamed_count += renamed;
+  if (renamed > 0) phase_end(&clock, HS_EVENT_RENAME, renamed);
+  cp_back_map_remake_stw(heap, map, effort); // by the names that are current now
+}
+
 static void release(compact_heap *heap) {
   phase_clock clock = {heap, hs_os_now_ns()};
   const uint64_t before = heap->totals.scavenged_bytes;
@@ -169,6 +183,7 @@ static void compact(compact_heap *heap, cp_back_map *map, cp_effort effort) {
   default:
     break;
   }
+  cp_back_map_destroy(heap, map);
 }
 
 static void verify_stw(compact_heap *heap) {
@@ -181,7 +196,6 @@ static void end_cycle(compact_heap *heap) {
   heap->totals.cycles++;
   heap->totals.forced_cycles += heap->course.forced;
   hs_add_acq_rel(&heap->cycles_count, 1u); // pairs: stall, whose thread looks at the pace again
-  hs_os_futex_wake(&heap->cycles_count, UINT32_MAX);
 }
 
 // ---- the two ways to finish a cycle whose marking is complete -----------------------------------
@@ -211,7 +225,9 @@ static void finish_stopped(compact_heap *heap, cp_effort effort) {
   cp_cache_release_all_stw(heap);
   if (heap->config.compaction) cp_back_map_make(heap, &map, effort);
   turn(heap);
+  place(heap, &map, effort);
   (void)evacuate(heap, &map, effort, UINT64_MAX, &clock);
+  cp_back_map_destroy(heap, &map);
   rename_handles(heap, effort);
   cp_pace_end(heap);
   release(heap);

@@ -32,7 +32,9 @@ void cp_back_map_destroy(compact_heap *heap, cp_back_map *map) {
 
 // Entries that threads hold and have not handed out are 0 (I-cp-11), which is in no source; objects that
 // are allocated meanwhile are in none either.
-static void back_map_fill(compact_heap *heap, cp_back_map *map, uint32_t regions, uint32_t slabs) {
+static void back_map_fill(compact_heap *heap, cp_back_map *map, const cp_side *live,
+                          uint32_t slabs) {
+  const uint32_t regions = map->end;
   uint32_t at = 0;
   for (uint32_t region = 1; region < regions; region++) {
     cp_region *const r = cp_region_at(heap, region);
@@ -40,7 +42,7 @@ static void back_map_fill(compact_heap *heap, cp_back_map *map, uint32_t regions
     if (r->source) at += r->live_count;
   }
   uint32_t index;
-  for (cp_walk walk = cp_walk_bits(&heap->mark_bits, 0, slabs); cp_walk_next(&walk, &index);) {
+  for (cp_walk walk = cp_walk_bits(live, 0, slabs); cp_walk_next(&walk, &index);) {
     const uint64_t word = cp_entry_load(heap->table + index);
     if (word & CP_ENTRY_LARGE) continue;
     cp_region *const r = cp_region_at(heap, cp_entry_offset(word) >> CP_REGION_SHIFT);
@@ -68,14 +70,35 @@ void cp_back_map_make(compact_heap *heap, cp_back_map *map, cp_effort effort) {
   hs_mutex_lock(&heap->lock);
   const uint32_t regions = heap->region_frontier, slabs = heap->slab_frontier;
   hs_mutex_unlock(&heap->lock);
-  *map = (cp_back_map){.next = 1, .end = regions};
+  *map = (cp_back_map){.next = 1, .end = regions, .placing = cp_place_is_due(heap, effort)};
   cp_evacuate_count_pins(heap, regions);
   const uint64_t now_ns = hs_os_now_ns();
-  heap->course.selection = cp_select_sources(
-      heap, regions, effort, cp_select_budget_bytes(heap, now_ns - heap->selected_ns));
+  heap->course.selection =
+      cp_select_sources(heap, regions, map->placing ? CP_EFFORT_EVERYTHING : effort,
+                        cp_select_budget_bytes(heap, now_ns - heap->selected_ns));
   heap->selected_ns = now_ns;
   const uint64_t objects = heap->course.selection.objects;
-  if (objects > 0 && back_map_init(heap, map, objects)) back_map_fill(heap, map, regions, slabs);
+  if (objects > 0 && !map->placing && back_map_init(heap, map, objects))
+    back_map_fill(heap, map, &heap->mark_bits, slabs);
+}
+
+// Of the sources that a placement has left, those stay that are worth emptying in address order.
+void cp_back_map_remake_stw(compact_heap *heap, cp_back_map *map, cp_effort effort) {
+  uint64_t objects = 0;
+  hs_mutex_lock(&heap->lock);
+  for (uint32_t region = 1; region < map->end; region++) {
+    cp_region *const r = cp_region_at(heap, region);
+    if (!r->source) continue;
+    r->state = CP_REGION_CLOSED;
+    r->source = cp_select_is_source(r, effort);
+    if (!r->source) continue;
+    r->state = CP_REGION_SOURCE;
+    objects += r->live_count;
+  }
+  heap->region_cursor = 1;
+  hs_mutex_unlock(&heap->lock);
+  if (objects > 0 && back_map_init(heap, map, objects))
+    back_map_fill(heap, map, &heap->alloc_bits, heap->slab_frontier);
 }
 
 // ---- destinations -------------------------------------------------------------------------------
@@ -203,7 +226,29 @@ void cp_evacuate_finish(compact_heap *heap, const cp_back_map *map, uint32_t reg
   hs_mutex_unlock(&heap->lock);
 }
 
-// Empties sources until the time is over or none is left; false: there are more.
+// Sources become empty one by one, the most of them late: the copies need as much memory again as what they
+// were made of.
+uint64_t cp_evacuate_in_order_stw(compact_heap *heap, cp_back_map *map, const cp_order *order,
+                                  bool fresh) {
+  cp_destination to = {heap, CP_NONE, fresh};
+  uint64_t moved = 0;
+  for (uint32_t i = 0; i < order->count; i++) {
+    cp_evacuate_prefetch(heap, order->entries + i, order->count - i);
+    compact_entry *const entry = heap->table + order->entries[i];
+    const uint64_t word = cp_entry_load(entry);
+    if (word & CP_ENTRY_LARGE) continue;
+    const uint32_t region = (uint32_t)(cp_entry_offset(word) >> CP_REGION_SHIFT);
+    cp_region *const r = cp_region_at(heap, region);
+    if (!r->source || (r->pinned > 0 && cp_pin_is_pinned_stw(heap, entry))) continue;
+    if (!move_one(heap, entry, r, &to, &moved)) break;
+    if (r->live_count == 0) cp_evacuate_finish(heap, map, region);
+  }
+  cp_destination_close(&to);
+  return moved;
+}
+
+// Empties sources until the time is over or none is left; false: there are more. The map stays the caller's:
+// to unmap it takes as long as to copy, and need not be in the stop.
 bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t until_ns,
                      uint64_t *moved) {
   if (map->next == map->end) return true;
@@ -223,9 +268,6 @@ bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uin
   }
   cp_destination_close(&to);
   if (map->next < map->end) return false;
-  if (map->entries) {
-    cp_peak_note(heap);
-    cp_back_map_destroy(heap, map);
-  }
+  if (map->entries) cp_peak_note(heap);
   return true;
 }

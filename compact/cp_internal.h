@@ -99,7 +99,7 @@ void cp_mark_queue_count(compact_heap *heap); // refreshes queue_bytes
 void cp_mark_set_black(const compact_thread *thread, compact_entry *word, uint64_t entries);
 void cp_mark_set_white(const compact_thread *thread, const compact_entry *word, uint64_t entries);
 
-// ---- cp_select.c, cp_evacuate.c, cp_relocate.c, cp_rename.c -------------------------------------
+// ---- cp_select.c, cp_evacuate.c, cp_place.c, cp_relocate.c, cp_rename.c -------------------------
 
 // How the handle table is used after a sweep.
 typedef struct cp_table_use {
@@ -115,7 +115,16 @@ typedef struct cp_back_map {
   uint32_t *entries;  // indices of the objects in sources, region by region; NULL: nothing can move
   size_t bytes;       // mapped
   uint32_t next, end; // regions still to be looked at
+  bool placing;       // sources are chosen, and cp_place_stw makes the rest of the map
 } cp_back_map;
+
+// All objects in the order in which they are to lie. Note [placement]
+typedef struct cp_order {
+  uint32_t *entries; // their indices; NULL: nothing is to be put in order
+  size_t bytes;      // mapped
+  uint32_t count;
+  uint32_t far_objects, far_names; // how many do not lie where they should, behind the one before
+} cp_order;
 
 // Where objects go: an open region that is not a source.
 typedef struct cp_destination {
@@ -141,6 +150,8 @@ bool cp_select_renaming(const cp_table_use *use, cp_effort effort);
 
 void cp_back_map_make(compact_heap *heap, cp_back_map *map, cp_effort effort);
 void cp_back_map_destroy(compact_heap *heap, cp_back_map *map);
+void cp_back_map_remake_stw(compact_heap *heap, cp_back_map *map,
+                            cp_effort effort); // after it
 
 // Room for `bytes` at the destination, NULL when no memory can be had.
 char *cp_destination_room(cp_destination *to, uint32_t bytes);
@@ -151,6 +162,9 @@ void cp_destination_close(cp_destination *to);
 // Empties sources until that time is over or none is left; false: there are more. Adds bytes moved.
 bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t until_ns,
                      uint64_t *moved);
+// Moves the objects of sources in that order until there is no memory, and frees what becomes empty; bytes.
+uint64_t cp_evacuate_in_order_stw(compact_heap *heap, cp_back_map *map, const cp_order *order,
+                                  bool fresh);
 void cp_evacuate_count_pins(compact_heap *heap, uint32_t regions);
 void cp_evacuate_finish(compact_heap *heap, const cp_back_map *map, uint32_t region);
 
@@ -178,6 +192,15 @@ void cp_relocate_give_up(compact_heap *heap,
 // The table is worth renaming. Made before anything was allocated since the sweep.
 bool cp_rename_is_due(const compact_heap *heap, uint64_t live_entries, cp_effort effort);
 uint64_t cp_rename_stw(compact_heap *heap, uint64_t live_entries, cp_effort effort); // handles
+// All of them, into the lowest entries in that order; 0 without memory.
+uint64_t cp_rename_in_order_stw(compact_heap *heap, const cp_order *order, cp_effort effort);
+
+// placement=traversal, in the stop of a collection that the program asked for.
+bool cp_place_is_due(const compact_heap *heap, cp_effort effort);
+// Puts objects in order, as far as there is memory; bytes moved.
+uint64_t cp_place_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, cp_order *order);
+// Then their handles, and gives the order's memory back; handles renamed.
+uint64_t cp_place_names_stw(compact_heap *heap, cp_effort effort, cp_order *order);
 
 // ---- cp_twin.c: renaming while objects are marked ------------------------------------------------
 

@@ -6,6 +6,8 @@
 // No object moves and no memory is needed. In stress mode the range is a fresh one each time, so that
 // every handle changes.
 // I-cp-9: a pinned object is not moved. Here its handle keeps its name too, which nobody may rely on.
+#include <string.h>
+
 #include "compact/cp_internal.h"
 
 // Stress mode cycles through this many slabs before it reuses one.
@@ -130,7 +132,6 @@ static void replace_all(renaming *r) {
 static void clear_old(renaming *r) {
   compact_heap *const heap = r->heap;
   for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
-    if (slab >= r->begin && slab < r->end) continue;
     if (!(cp_slab_at(heap, slab)->flags & CP_SLAB_RESIDENT)) continue;
     for (uint32_t i = 0; i < CP_SLAB_ENTRIES; i++) {
       compact_entry *const entry = heap->table + (size_t)slab * CP_SLAB_ENTRIES + i;
@@ -138,6 +139,100 @@ static void clear_old(renaming *r) {
     }
   }
 }
+
+// ---- all names, in a given order ----------------------------------------------------------------
+
+// The next entry of the range for an object whose name changes.
+static uint32_t next_index(const renaming *r, uint32_t index) {
+  while (entry_is_fixed(r->heap, r->heap->table + index)) index++;
+  return index;
+}
+
+// The entries are both where names come from and where they go: their words are kept in `words` until no
+// old name is left. 0: the name stays.
+static void forward_all(renaming *r, const cp_order *order, uint64_t *words) {
+  enum { ENTRY_AHEAD = 16 };
+  compact_heap *const heap = r->heap;
+  uint32_t to = r->begin * CP_SLAB_ENTRIES;
+  for (uint32_t i = 0; i < order->count; i++) {
+    if (order->count - i > ENTRY_AHEAD) HS_PREFETCH(heap->table + order->entries[i + ENTRY_AHEAD]);
+    compact_entry *const entry = heap->table + order->entries[i];
+    if (entry_is_fixed(heap, entry)) continue;
+    words[i] = cp_entry_load(entry);
+    to = next_index(r, to);
+    cp_entry_store(entry, cp_entry_forward(words[i], to++));
+    r->renamed++;
+  }
+}
+
+static void prefetch_names(const compact_heap *heap, uint64_t word) {
+  enum { FEW = 4 };
+  if (word == 0) return;
+  size_t count;
+  const heap_ref *const slots = cp_object_slots(heap, word, &count);
+  for (size_t i = 0; i < count && i < FEW; i++) HS_PREFETCH(cp_entry_of(slots[i]));
+}
+
+// Objects lie mostly in the order, the entries that their slots name do not.
+static void replace_in_order(renaming *r, const cp_order *order, const uint64_t *words) {
+  enum { OBJECT_AHEAD = 32, NAMES_AHEAD = 16 };
+  compact_heap *const heap = r->heap;
+  for (uint32_t i = 0; i < order->count; i++) {
+    if (order->count - i > OBJECT_AHEAD)
+      HS_PREFETCH(heap->objects + cp_entry_offset(words[i + OBJECT_AHEAD]));
+    if (order->count - i > NAMES_AHEAD) prefetch_names(heap, words[i + NAMES_AHEAD]);
+    replace_in_object(r, words[i] ? words[i] : cp_entry_load(heap->table + order->entries[i]));
+  }
+  hs_roots_visit_all_stw(&heap->world, replace_slots, r);
+  hs_weak_visit_stw(&heap->world, replace_weak, r);
+}
+
+static void allocate_bit(compact_heap *heap, uint32_t index) {
+  const uint32_t slab = index / CP_SLAB_ENTRIES;
+  _Atomic(uint64_t) *const bits =
+      &cp_alloc_at(heap, slab)->words[index % CP_SLAB_ENTRIES / CP_WORD_ENTRIES];
+  hs_store_relaxed(bits, hs_load_relaxed(bits) | 1ull << (index % CP_WORD_ENTRIES));
+  cp_slab_at(heap, slab)->used++;
+}
+
+static void install_all(const renaming *r, const cp_order *order, const uint64_t *words) {
+  compact_heap *const heap = r->heap;
+  memset(heap->alloc_bits.base, 0, (size_t)heap->slab_frontier * sizeof(cp_bits));
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) cp_slab_at(heap, slab)->used = 0;
+  uint32_t to = r->begin * CP_SLAB_ENTRIES;
+  for (uint32_t i = 0; i < order->count; i++) {
+    uint32_t index = order->entries[i];
+    if (words[i]) {
+      index = to = next_index(r, to);
+      to++;
+      cp_entry_store(heap->table + index, words[i]);
+      if (words[i] & CP_ENTRY_LARGE)
+        cp_large_at(heap, cp_entry_descriptor(words[i]))->handle = heap->table + index;
+    }
+    allocate_bit(heap, index);
+  }
+}
+
+uint64_t cp_rename_in_order_stw(compact_heap *heap, const cp_order *order, cp_effort effort) {
+  renaming r = {.heap = heap};
+  const size_t bytes = hs_align_up((size_t)order->count * sizeof(uint64_t), CP_PAGE_BYTES);
+  void *words;
+  if (hs_os_map(bytes, CP_PAGE_BYTES, &words) != 0) return 0;
+  hs_add_relaxed(&heap->side_bytes, (uint64_t)bytes);
+  if (range_choose(&r, order->count, effort)) {
+    r.range_bytes = 0; // no name stays because of where it is
+    forward_all(&r, order, words);
+    replace_in_order(&r, order, words);
+    install_all(&r, order, words);
+    if (cp_is_stress(heap)) clear_old(&r);
+    cp_peak_note(heap);
+  }
+  hs_os_unmap(words, bytes);
+  hs_sub_relaxed(&heap->side_bytes, (uint64_t)bytes);
+  return r.renamed;
+}
+
+// ---- when ---------------------------------------------------------------------------------------
 
 static cp_table_use table_use(const compact_heap *heap, uint64_t live_entries) {
   cp_table_use use = {.live_entries = live_entries};

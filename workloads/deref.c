@@ -7,9 +7,12 @@
 // and each of them where the nodes lie
 //   dense        side by side
 //   sparse       among `gap` dropped objects each
-//   compacted    the same nodes after a full collection, which moves them together on some heaps
-// Six metrics, ns per step: the fastest of `rounds` walks, since noise only ever adds. With n small the
-// ring fits a cache and what is seen is the length of the path; with n large, what that path misses.
+//   compacted    the same nodes after a full collection that found the ring linked as it is walked: some
+//                heaps move them together, in the order of allocation, or as the ring goes
+// Six metrics, ns per step: the fastest of `rounds` walks, since noise only ever adds; and how long the two
+// full collections took, ns per node. With n small the ring fits a cache and what is seen is the length of
+// the path; with n large, what that path misses.
+// All nodes are roots too, in the order of allocation: an index, as programs have it.
 #include "workloads/support.h"
 
 enum {
@@ -105,11 +108,10 @@ static uint64_t ring_steps(deref *d, uint64_t steps) {
   return sum;
 }
 
-// Link the nodes, walk once unmeasured, then `rounds` times; ns per step of the fastest.
+// Walk once unmeasured, then `rounds` times; ns per step of the fastest.
 static void ring_walk(deref *d, const char *name, bool shuffled) {
   uint64_t best_ns = UINT64_MAX;
   const uint64_t steps = d->laps * d->count;
-  ring_link(d, shuffled);
   const size_t first = ring_position(d, shuffled, 0);
   d->root[ROOT_NODE] = node_at(d, first);
   const uint64_t lap_sum = ring_steps(d, d->count);
@@ -124,6 +126,18 @@ static void ring_walk(deref *d, const char *name, bool shuffled) {
   d->root[ROOT_NODE] = HEAP_NULL;
   workload_metric(d->run, name, (double)best_ns / (double)steps);
   workload_checksum_add(d->run, lap_sum);
+}
+
+static void ring_measure(deref *d, const char *name, bool shuffled) {
+  ring_link(d, shuffled);
+  ring_walk(d, name, shuffled);
+}
+
+static void ring_compact(deref *d, const char *name, bool shuffled) {
+  ring_link(d, shuffled);
+  const uint64_t begin_ns = workload_now_ns();
+  heap_collect(d->t, HEAP_COLLECT_FULL);
+  workload_metric(d->run, name, (double)(workload_now_ns() - begin_ns) / (double)d->count);
 }
 
 static void order_shuffle(deref *d) {
@@ -141,15 +155,16 @@ static void deref_phases(deref *d) {
   const uint64_t live_bytes = d->count * (NODE_REFS * sizeof(heap_ref) + node_bytes());
   nodes_build(d, 0);
   workload_stage(d->run, "dense", live_bytes);
-  ring_walk(d, "dense_sequential_ns", false);
-  ring_walk(d, "dense_shuffled_ns", true);
+  ring_measure(d, "dense_sequential_ns", false);
+  ring_measure(d, "dense_shuffled_ns", true);
   nodes_drop(d, 0);
 
   nodes_build(d, d->gap);
-  ring_walk(d, "sparse_sequential_ns", false);
-  ring_walk(d, "sparse_shuffled_ns", true);
-  heap_collect(d->t, HEAP_COLLECT_FULL);
+  ring_measure(d, "sparse_sequential_ns", false);
+  ring_measure(d, "sparse_shuffled_ns", true);
+  ring_compact(d, "collect_sequential_ns", false);
   ring_walk(d, "compacted_sequential_ns", false);
+  ring_compact(d, "collect_shuffled_ns", true);
   ring_walk(d, "compacted_shuffled_ns", true);
   workload_stage(d->run, "compacted", live_bytes);
   nodes_drop(d, d->gap);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // stress_<heap> [--seed N] [--steps N] [--threads N] [--limit BYTES] [--stress] [--stw]
-//               [--compaction N] [--break-at STEP]
+//               [--compaction N] [--placement WORD] [--break-at STEP]
 // Random programs against a model heap. The seed is printed; --seed or HS_SEED gives it back (one
 // thread then does exactly the same again). Exit status 77: the heap cannot do what was asked.
 #include <inttypes.h>
@@ -24,6 +24,13 @@ static int64_t option(int argc, char **argv, const char *name, int64_t fallback)
     exit(2);
   }
   return fallback;
+}
+
+static void set_placement(heap_config *config, const char *word) {
+  char error[256];
+  if (hs_config_set(config, "placement", word, error, sizeof error) == HS_CONFIG_OK) return;
+  fprintf(stderr, "stress: %s\n", error);
+  exit(2);
 }
 
 static uint64_t seed_choose(int argc, char **argv) {
@@ -69,6 +76,8 @@ int main(int argc, char **argv) {
       config.stress = 1;
     else if (strcmp(argv[i], "--stw") == 0)
       config.gc = HEAP_GC_STW;
+    else if (strcmp(argv[i], "--placement") == 0 && i + 1 < argc)
+      set_placement(&config, argv[i + 1]);
   if ((config.limit_bytes > 0 && !(HEAP_CAPS & HEAP_CAP_LIMIT)) || count == 0 ||
       count > MAX_THREADS || (count > 1 && !(HEAP_CAPS & HEAP_CAP_THREADS))) {
     printf("skipped: %s cannot run this\n", HEAP_NAME);

@@ -119,6 +119,39 @@ static void other_join(other *o, fixture f) {
   heap_blocking_end(f.t);
 }
 
+// A heap whose handles are renamed beside another thread.
+typedef struct beside {
+  fixture f;
+  heap_root root;
+  heap_ref slots[1]; // the array of survivors
+} beside;
+
+static void beside_open(beside *b) {
+  b->f = fixture_open(quiet());
+  heap_root_add(b->f.t, &b->root, b->slots, 1);
+}
+
+static void beside_close(beside *b) {
+  heap_root_remove(b->f.t, &b->root);
+  fixture_close(b->f);
+}
+
+// What the other thread has found when it returns.
+static other rename_beside(beside *b, void (*run)(void *)) {
+  fill_sparsely(b->f, b->slots);
+  const uint64_t renamed = STAT(b->f, renamed_count);
+  other o = {.h = b->f.h, .slot = b->slots};
+  other_start(&o, run);
+  collect(b->f);
+  other_join(&o, b->f);
+  assert_true(STAT(b->f, renamed_count) > renamed);
+  return o;
+}
+
+static uint64_t number_at(const beside *b, size_t i) {
+  return number_of(b->f.t, heap_load(b->f.t, heap_root_load(b->f.t, b->slots), i));
+}
+
 static void hold_names_while_blocked(void *argument) {
   other *const o = argument;
   heap_thread *t;
@@ -141,19 +174,10 @@ static void hold_names_while_blocked(void *argument) {
 
 static void test_a_blocked_thread_wakes_up_with_new_names(void **state) {
   (void)state;
-  fixture f = fixture_open(quiet());
-  heap_root root;
-  heap_ref slots[1];
-  heap_root_add(f.t, &root, slots, 1);
-  fill_sparsely(f, &slots[0]);
-  other o = {.h = f.h, .slot = slots};
-  other_start(&o, hold_names_while_blocked);
-  collect(f);
-  other_join(&o, f);
-  assert_true(STAT(f, renamed_count) > 0);
-  assert_true(o.renamed);
-  heap_root_remove(f.t, &root);
-  fixture_close(f);
+  beside b;
+  beside_open(&b);
+  assert_true(rename_beside(&b, hold_names_while_blocked).renamed);
+  beside_close(&b);
 }
 
 // Exchanges references between slots by way of a frame and knows where each number is.
@@ -189,28 +213,18 @@ static void shuffle(void *argument) {
 
 static void test_references_are_shuffled_meanwhile(void **state) {
   (void)state;
-  fixture f = fixture_open(quiet());
+  beside b;
+  beside_open(&b);
   for (int round = 0; round < ROUNDS; round++) {
-    heap_root root;
-    heap_ref slots[1];
-    heap_root_add(f.t, &root, slots, 1);
-    fill_sparsely(f, &slots[0]);
-    const uint64_t renamed = STAT(f, renamed_count);
-    other o = {.h = f.h, .slot = slots};
-    other_start(&o, shuffle);
-    collect(f);
-    other_join(&o, f);
-    assert_true(o.steps > 0);
-    assert_true(STAT(f, renamed_count) > renamed);
+    assert_true(rename_beside(&b, shuffle).steps > 0);
     bool seen[KEPT] = {false};
     for (size_t i = 0; i < KEPT; i++) {
-      const uint64_t number = number_of(f.t, heap_load(f.t, heap_root_load(f.t, slots), i));
+      const uint64_t number = number_at(&b, i);
       assert_true(number < KEPT && !seen[number]);
       seen[number] = true;
     }
-    heap_root_remove(f.t, &root);
   }
-  fixture_close(f);
+  beside_close(&b);
 }
 
 static void come_and_go(void *argument) {
@@ -237,21 +251,11 @@ static void come_and_go(void *argument) {
 
 static void test_threads_come_and_go_meanwhile(void **state) {
   (void)state;
-  fixture f = fixture_open(quiet());
-  heap_root root;
-  heap_ref slots[1];
-  heap_root_add(f.t, &root, slots, 1);
-  fill_sparsely(f, &slots[0]);
-  other o = {.h = f.h, .slot = slots};
-  other_start(&o, come_and_go);
-  collect(f);
-  other_join(&o, f);
-  assert_true(o.steps > 0);
-  assert_true(STAT(f, renamed_count) > 0);
-  for (size_t i = 0; i < KEPT; i++)
-    assert_int_equal(number_of(f.t, heap_load(f.t, heap_root_load(f.t, slots), i)), i);
-  heap_root_remove(f.t, &root);
-  fixture_close(f);
+  beside b;
+  beside_open(&b);
+  assert_true(rename_beside(&b, come_and_go).steps > 0);
+  for (size_t i = 0; i < KEPT; i++) assert_int_equal(number_at(&b, i), i);
+  beside_close(&b);
 }
 
 int main(void) {
