@@ -10,6 +10,9 @@
 //   owns with the bits as they were. It takes a slab or a region only under the lock, and first turns itself
 //   when the heap has: gives back what it holds, with the marks of the entries that it did not hand out, and
 //   is no longer black. In handshake C every other thread turns.
+//   Until then its barrier is on, and it may shade. When there is no memory to note what it shades, it looks at
+//   the mark bit and sets it: in the bitmap that was marked in (heap.marks), whatever its role is now.
+//   There it finds the bit of everything it can reach.
 //   I-cp-16: slabs and regions are taken by threads only that have turned as often as the heap; so no slab is
 //            ever used with both bitmaps as allocation bits.
 //   Slabs are counted again by whoever looks at them next (I-cp-3), the collector in the end. A region that
@@ -28,8 +31,7 @@ static const size_t COMMIT_BYTES = 1 << 20;
 // Slabs given back, or looked at, in one hold of the lock: some 20 us.
 static const uint32_t PURGE_SLABS = 64;
 
-static bool bit_is_set(const cp_side *bits, uint32_t index) {
-  const _Atomic(uint64_t) *const words = (const _Atomic(uint64_t) *)(const void *)bits->base;
+static bool bit_is_set(const _Atomic(uint64_t) *words, uint32_t index) {
   return hs_load_relaxed(&words[index / CP_WORD_ENTRIES]) >> (index % CP_WORD_ENTRIES) & 1;
 }
 
@@ -215,11 +217,11 @@ bool cp_entry_is_allocated(const compact_heap *heap, heap_ref ref) {
   const uintptr_t index = offset / sizeof(compact_entry);
   // Not the frontier, which a marker may not read: the bitmap reaches as far, but for its last page.
   if (index / CP_SLAB_ENTRIES >= cp_side_bytes(&heap->alloc_bits) / sizeof(cp_bits)) return false;
-  return bit_is_set(&heap->alloc_bits, (uint32_t)index) ||
+  return bit_is_set(cp_alloc_at(heap, 0)->words, (uint32_t)index) ||
          hs_load_relaxed(&cp_slab_at(heap, (uint32_t)(index / CP_SLAB_ENTRIES))->role) ==
              CP_ROLE_TARGET; // a twin, which is marked only
 }
 
 bool cp_entry_is_marked(const compact_heap *heap, uint32_t index) {
-  return bit_is_set(&heap->mark_bits, index);
+  return bit_is_set(heap->marks, index);
 }

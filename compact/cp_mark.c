@@ -67,7 +67,7 @@ static marker begin(compact_heap *heap, hs_grey *grey, uint64_t max_refs) {
   return (marker){.heap = heap,
                   .grey = grey,
                   .max_refs = max_refs,
-                  .bits = (_Atomic(uint64_t) *)(void *)heap->mark_bits.base,
+                  .bits = heap->marks,
                   .renames = cp_twin_is_on(heap)};
 }
 
@@ -390,7 +390,9 @@ void cp_mark_begin(compact_heap *heap) {
     hs_store_relaxed(&cp_region_at(heap, region)->live, (uint64_t)0);
   hs_store_relaxed(&heap->black_bytes, (uint64_t)0);
   hs_store_relaxed(&heap->black_count, (uint64_t)0);
-  heap->marked_turn = heap->turn; // nobody else writes it, and threads read it when they are BLACK
+  // Nobody else writes these, and threads read them when their barrier is on.
+  heap->marked_turn = heap->turn;
+  heap->marks = (_Atomic(uint64_t) *)(void *)heap->mark_bits.base;
 }
 
 typedef struct shading {

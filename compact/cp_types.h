@@ -265,10 +265,11 @@ struct compact_heap {
   cp_side slabs, alloc_bits, mark_bits; // [lock], or the collector
   uint32_t turn;                        // [lock] how many turns there were. Note [bitmap turn]
   uint32_t marked_turn;                 // [collector] when objects were last marked
-  uint32_t slab_frontier;               // [lock] slabs below may be in use
-  uint32_t slab_cursor;                 // [lock] no takeable slab below
-  uint32_t slab_stress;                 // [lock] next slab to rename into, stress mode
-  size_t table_committed;               // [lock] bytes
+  _Atomic(uint64_t) *marks; // [collector] the bitmap that this was done in. Note [bitmap turn]
+  uint32_t slab_frontier;   // [lock] slabs below may be in use
+  uint32_t slab_cursor;     // [lock] no takeable slab below
+  uint32_t slab_stress;     // [lock] next slab to rename into, stress mode
+  size_t table_committed;   // [lock] bytes
 
   cp_side regions;          // of cp_region
   uint32_t region_frontier; // [lock] regions below may be in use
