@@ -15,6 +15,7 @@
 #include "harness/schedule.h"
 #include "harness/table.h"
 #include "harness/timeline.h"
+#include "reports/report.h"
 
 typedef struct run_arguments {
   row_options rows;
@@ -35,7 +36,11 @@ static const char run_trace_variable[] = "HEAPDUEL_TRACE";
 
 static const struct argp_option run_options_list[] = {
     {"json", 'j', "FILE", 0, "append one JSON record per run to FILE; - is standard output", 0},
-    {"blocks", OPTION_BLOCKS, "N", 0, "run every heap N times, in shuffled blocks (default 1)", 0},
+    {"blocks", OPTION_BLOCKS, "N", 0,
+     "run every heap N times, in shuffled blocks, and print medians and ratios to the first heap "
+     "(default "
+     "1)",
+     0},
     {"variant", OPTION_VARIANT, "NAME", 0,
      "stock: a foreign allocator's own settings; stw: gc=stw; outline: operations as calls; else a "
      "label",
@@ -262,6 +267,7 @@ static int run_all(const run_arguments *arguments, const row_selection *rows,
   if (!arguments->json || strcmp(arguments->json, "-") != 0) {
     json_t *ordered = run_ordered(output.records, rows);
     table_print_records(stdout, ordered);
+    report_medians(ordered, stdout);
     json_decref(ordered);
   }
   int code = run_exit_code(result, output.records);

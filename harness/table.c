@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocators/base/bits.h"
 #include "harness/cli.h"
 #include "harness/job.h"
 
@@ -22,15 +23,27 @@ void table_row(text_table *table, const char *const *cells, size_t count) {
   table->rows++;
 }
 
+// Characters of UTF-8 text: bytes that do not continue one.
+static size_t table_width(const char *text) {
+  size_t width = 0;
+  for (; *text; text++) width += ((unsigned char)*text & 0xc0) != 0x80;
+  return width;
+}
+
 void table_print(FILE *out, const text_table *table) {
   size_t widths[TABLE_COLUMNS] = {0};
   for (size_t r = 0; r < table->rows; r++)
     for (size_t c = 0; c < table->columns; c++)
-      if (strlen(table->cells[r][c]) > widths[c]) widths[c] = strlen(table->cells[r][c]);
+      widths[c] = hs_max_size(widths[c], table_width(table->cells[r][c]));
   for (size_t r = 0; r < table->rows; r++) {
-    fprintf(out, "%-*s", (int)widths[0], table->cells[r][0]);
-    for (size_t c = 1; c < table->columns; c++)
-      fprintf(out, "  %*s", (int)widths[c], table->cells[r][c]);
+    for (size_t c = 0; c < table->columns; c++) {
+      const char *const cell = table->cells[r][c];
+      const int padding = (int)(widths[c] - table_width(cell));
+      if (c == 0)
+        fprintf(out, "%s%*s", cell, padding, "");
+      else
+        fprintf(out, "  %*s%s", padding, "", cell);
+    }
     fputc('\n', out);
   }
 }

@@ -4,6 +4,7 @@
 #ifndef REPORT_H
 #define REPORT_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -27,5 +28,10 @@ report_status report_render(const report_options *options, char *error, size_t e
 
 // The summary table for a terminal, from the same records.
 report_status report_summary(const char *records, FILE *out, char *error, size_t error_bytes);
+
+// Several runs of one workload: a line per metric, and per kind of delay for the longest of it. Per heap the
+// median of its runs that are ok, their range (see statistics.h), and the median over the blocks of the ratio to
+// the first heap. records: an array, all runs of a heap together. Prints nothing when no heap has two.
+void report_medians(const json_t *records, FILE *out);
 
 #endif

@@ -2,41 +2,11 @@
 // The summary for a terminal: one line per row, columns aligned by visible width.
 #include <string.h>
 
+#include "harness/table.h"
 #include "reports/report.h"
 #include "reports/report_parts.h"
 
-enum { TERMINAL_COLUMNS = 7, TERMINAL_ROWS_MOST = 32 };
-
-typedef struct grid {
-  const char *cells[TERMINAL_ROWS_MOST][TERMINAL_COLUMNS];
-  size_t rows;
-} grid;
-
-// Letters on the screen: UTF-8 continuation bytes take no place.
-static size_t visible_width(const char *string) {
-  size_t width = 0;
-  for (const char *c = string; *c; c++) width += ((unsigned char)*c & 0xC0u) != 0x80u;
-  return width;
-}
-
-static void grid_print(const grid *g, FILE *out) {
-  size_t widths[TERMINAL_COLUMNS] = {0};
-  for (size_t row = 0; row < g->rows; row++)
-    for (size_t c = 0; c < TERMINAL_COLUMNS; c++) {
-      const size_t width = visible_width(g->cells[row][c]);
-      if (width > widths[c]) widths[c] = width;
-    }
-  for (size_t row = 0; row < g->rows; row++) {
-    for (size_t c = 0; c < TERMINAL_COLUMNS; c++) {
-      const int pad = (int)(widths[c] - visible_width(g->cells[row][c]));
-      if (c == 0)
-        fprintf(out, "%s%*s", g->cells[row][c], pad, "");
-      else
-        fprintf(out, "  %*s%s", pad, "", g->cells[row][c]);
-    }
-    fputc('\n', out);
-  }
-}
+enum { TERMINAL_COLUMNS = 7 };
 
 static const struct {
   const char *top, *bottom, *workload;
@@ -51,9 +21,8 @@ static const struct {
     {"churn", "rate", "churn", {NULL, "ops_per_s", NULL}, show_rate},
 };
 
-static void grid_row(report *r, grid *g, const char *heap, const char *variant) {
-  if (g->rows == TERMINAL_ROWS_MOST) return;
-  const char **cells = g->cells[g->rows];
+static void add_row(report *r, text_table *grid, const char *heap, const char *variant) {
+  const char *cells[TERMINAL_COLUMNS];
   bool any = false;
   cells[0] = *variant ? arena_format(r->memory, "%s (%s)", heap, variant) : heap;
   for (size_t c = 1; c < TERMINAL_COLUMNS; c++) {
@@ -63,7 +32,17 @@ static void grid_row(report *r, grid *g, const char *heap, const char *variant) 
     cells[c] = e.n ? show_median(r->memory, e, terminal_columns[c - 1].show) : "-";
     any |= e.n > 0;
   }
-  g->rows += any;
+  if (any) table_row(grid, cells, TERMINAL_COLUMNS);
+}
+
+static void add_heading(text_table *grid) {
+  const char *top[TERMINAL_COLUMNS] = {""}, *bottom[TERMINAL_COLUMNS] = {""};
+  for (size_t c = 1; c < TERMINAL_COLUMNS; c++) {
+    top[c] = terminal_columns[c - 1].top;
+    bottom[c] = terminal_columns[c - 1].bottom;
+  }
+  table_row(grid, top, TERMINAL_COLUMNS);
+  table_row(grid, bottom, TERMINAL_COLUMNS);
 }
 
 report_status report_summary(const char *records, FILE *out, char *error, size_t error_bytes) {
@@ -71,17 +50,13 @@ report_status report_summary(const char *records, FILE *out, char *error, size_t
   r.memory = &r.set.memory;
   report_status status = REPORT_BAD_RECORDS;
   if (record_set_read(&r.set, records, error, error_bytes)) {
-    grid g = {.rows = 2};
-    g.cells[0][0] = g.cells[1][0] = "";
-    for (size_t c = 1; c < TERMINAL_COLUMNS; c++) {
-      g.cells[0][c] = terminal_columns[c - 1].top;
-      g.cells[1][c] = terminal_columns[c - 1].bottom;
-    }
+    text_table grid = {.columns = 0};
+    add_heading(&grid);
     for (size_t i = 0; i < report_row_count; i++)
       if (strcmp(report_rows[i].heap, "model") != 0) {
-        grid_row(&r, &g, report_rows[i].heap, "");
-        grid_row(&r, &g, report_rows[i].heap, "stw");
-        grid_row(&r, &g, report_rows[i].heap, "stock");
+        add_row(&r, &grid, report_rows[i].heap, "");
+        add_row(&r, &grid, report_rows[i].heap, "stw");
+        add_row(&r, &grid, report_rows[i].heap, "stock");
       }
     size_t failed = 0, skipped = 0;
     for (size_t i = 0; i < r.set.count; i++) {
@@ -89,13 +64,14 @@ report_status report_summary(const char *records, FILE *out, char *error, size_t
       skipped += skip;
       failed += !skip && !record_ok(&r.set.records[i]);
     }
-    if (g.rows > 2) grid_print(&g, out);
-    if (g.rows > 2)
+    if (grid.rows > 2) table_print(out, &grid);
+    if (grid.rows > 2)
       fputs("\nleft at (3): what the seed's Example 3 still holds when most of it was dropped.\n"
             "pause, operation, rate: churn. (stock): a library's settings as shipped;\n"
             "(stw): our heap with the program stopped while it marks.\n"
             "Medians; - is not measured.\n",
             out);
+    table_free(&grid);
     fprintf(out, "%zu run%s, %zu failed, %zu skipped\n", r.set.count, r.set.count == 1 ? "" : "s",
             failed, skipped);
     status = ferror(out) ? REPORT_CANNOT_WRITE : REPORT_OK;

@@ -242,6 +242,9 @@ static void test_checksums_must_agree(void **state) {
 static void test_records_are_appended(void **state) {
   (void)state;
   expect("$H run good --blocks 3 --json $D/all.jsonl && wc -l <$D/all.jsonl", 0, "6\n");
+  expect("$H run good --blocks 3", 0, "median [range]");
+  expect("$H run good --blocks 3", 0, "the ratio to first");
+  expect("$H run good | grep -c median", 1, "0\n"); // of one run there is none
   expect("$H run good --json $D/all.jsonl && wc -l <$D/all.jsonl", 0, "8\n");
 }
 
