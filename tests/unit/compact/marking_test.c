@@ -255,6 +255,46 @@ static void test_large_objects_are_allocated_black(void **state) {
   fixture_close(p.f);
 }
 
+// ---- shading when the bitmaps have turned -------------------------------------------------------
+
+// The thread's part of handshake C: before it, the bitmaps have exchanged their roles, and its barrier is on.
+// It stores, and gets no memory to note what it shades.
+static void store_and_turn(void *context, hs_thread *thread) {
+  program *const p = running;
+  if (thread == &p->f.t->base) {
+    hs_grey_drop(&thread->grey);
+    hs_grey_pool_trim(&p->f.h->marking.pool);
+    hs_os_fault_arm(HS_OS_FAULT_RESERVE | HS_OS_FAULT_COMMIT, 1, true);
+    heap_store(p->f.t, p->roots[0], 0, heap_load(p->f.t, p->roots[0], 1));
+    assert_true(hs_os_fault_calls() > 0);
+    hs_os_fault_disarm();
+    p->numbers[0] = p->numbers[1];
+    p->steps++;
+  }
+  cp_marking_ops.thread_off(context, thread);
+}
+
+static void test_shading_after_the_turn_counts_nothing(void **state) {
+  (void)state;
+  program p;
+  heap_ref roots[1] = {HEAP_NULL};
+  program_open(&p, quiet(), roots);
+  p.ops.thread_off = store_and_turn;
+  heap_frame frame;
+  heap_frame_push(p.f.t, &frame, roots, 1);
+  fill(&p);
+  heap_collect(p.f.t, HEAP_COLLECT_MINOR); // verifies the counts
+  assert_int_equal(p.steps, 1);
+  assert_int_equal(STAT(p.f, heap_objects_count), 1 + NODES); // what was overwritten was marked
+  check(&p);
+  p.ops.thread_off = cp_marking_ops.thread_off;
+  heap_collect(p.f.t, HEAP_COLLECT_FULL);
+  assert_int_equal(STAT(p.f, heap_objects_count), NODES);
+  check(&p);
+  heap_frame_pop(p.f.t, &frame);
+  fixture_close(p.f);
+}
+
 // An array is scanned in pieces: its elements are not all queued before the first of them is scanned.
 static void test_a_large_array_does_not_fill_the_queue(void **state) {
   (void)state;
@@ -313,6 +353,7 @@ int main(void) {
       cmocka_unit_test(test_a_weak_cell_gives_out_what_then_lives),
       cmocka_unit_test(test_an_unpinned_object_lives_on_in_a_frame),
       cmocka_unit_test(test_large_objects_are_allocated_black),
+      cmocka_unit_test(test_shading_after_the_turn_counts_nothing),
       cmocka_unit_test(test_a_large_array_does_not_fill_the_queue),
       cmocka_unit_test(test_an_automatic_cycle_compacts),
       cmocka_unit_test(test_a_thread_is_slowed_down_beyond_the_goal),
