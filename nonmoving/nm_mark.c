@@ -13,6 +13,7 @@
 // Marks are set by an atomic or, after a test that mostly spares it; everything that a slot leads to was
 // written before the slot (heap_store releases, the marker acquires).
 #include "allocators/base/assert.h"
+#include "allocators/base/bytemap.h"
 #include "nonmoving/nm_internal.h"
 
 enum {
@@ -32,6 +33,7 @@ enum {
   // References that a slice may look at beyond its budget: the page it is at, and what waits in its queue.
   SLICE_EXCESS = PAGE_REFS + SCAN_DELAY,
 };
+_Static_assert((int)PAGE_WORDS *(int)HS_BYTEMAP_WORD == NM_MAX_OBJECTS, "whole words");
 _Static_assert((int)OBLET_REFS <= (int)PAGE_REFS, "no piece exceeds SLICE_EXCESS");
 
 typedef struct marker {
@@ -42,8 +44,8 @@ typedef struct marker {
   _Atomic(uint64_t) *bits;
   unsigned half; // which bitmap of each span receives marks (I-nm-5)
   hs_marked done;
-  uint64_t refs;              // looked at in this slice
-  uint64_t found[PAGE_WORDS]; // slots of the page at hand; 0 between objects
+  uint64_t refs;                 // looked at in this slice
+  uint8_t found[NM_MAX_OBJECTS]; // byte map of slots of the page at hand; empty between objects
 } marker;
 
 static marker begin(nonmoving_heap *heap, hs_grey *grey) {
@@ -194,16 +196,16 @@ static void scan_oblet(marker *m, ref_batch *batch, uintptr_t start) {
 //   Objects that were allocated together tend to refer to each other: a tree that was built in one go lies
 //   in its pages subtree by subtree. So a grey object of a span of one page is scanned together with
 //   everything that can be reached from it within the page, round by round: what a round finds is
-//   prefetched and collected in a bitmap of the page, then merged into the mark bits with one atomic or per
-//   word. What that set anew is the next round; no other marker has it. Such references need neither a page
-//   entry nor a place in a queue, and the objects of a round are looked at in address order. Every other
-//   reference goes to the batch. After the idea of Go's "green tea" marker (golang/go #73581), which queues
-//   pages and lets objects in them become grey meanwhile; here objects are queued and none waits.
+//   prefetched and collected in a byte map of the page, then merged into the mark bits with one atomic or
+//   per word. What that set anew is the next round; no other marker has it. Such references need neither a
+//   page entry nor a place in a queue, and the objects of a round are looked at in address order. Every
+//   other reference goes to the batch. After the idea of Go's "green tea" marker (golang/go #73581), which
+//   queues pages and lets objects in them become grey meanwhile; here objects are queued and none waits.
 typedef struct page_scan {
   uintptr_t start; // of the page
   uint32_t slot_bytes, magic;
-  uint32_t words;  // bit w: found[w] is not 0
-  uint64_t *found; // slots that were referred to since the last round: the marker's
+  uint32_t words; // bit w: word w of found is not empty
+  uint8_t *found; // slots that were referred to since the last round: the marker's
   uint64_t claimed_count;
 } page_scan;
 _Static_assert(PAGE_WORDS <= 32, "page_scan.words has a bit for each");
@@ -211,25 +213,29 @@ _Static_assert(PAGE_WORDS <= 32, "page_scan.words has a bit for each");
 static inline void scan_in_page(marker *m, ref_batch *batch, page_scan *page, uintptr_t object) {
   const size_t count = small_ref_count(m->heap, object);
   const heap_ref *const slots = (const heap_ref *)object;
+  const uintptr_t start = page->start;
+  const uint32_t magic = page->magic;
+  uint8_t *const found = page->found;
+  uint32_t words = 0;
   for (size_t i = 0; i < count; i++) { // pairs: hs_barrier_store
     const uintptr_t ref = hs_load_acquire((const _Atomic(uintptr_t) *)&slots[i].bits);
-    const size_t offset = ref - page->start;
+    const size_t offset = ref - start;
     if (offset >= NM_PAGE_BYTES) { // null, too
       batch_add(m, batch, ref);
       continue;
     }
-    const unsigned index = (unsigned)((offset * page->magic) >> 32);
-    page->found[index / 64] |= 1ull << (index % 64);
-    page->words |= 1u << (index / 64);
+    const unsigned index = (unsigned)((offset * magic) >> 32);
+    hs_bytemap_add(found, index);
+    words |= 1u << (index / HS_BYTEMAP_WORD);
     HS_PREFETCH((const void *)ref);
   }
+  page->words |= words;
   m->refs += count;
 }
 
 // Marks what the last round found in one word of the page; what it had not been marked.
 static inline uint64_t claim_found(page_scan *page, _Atomic(uint64_t) *marks, unsigned w) {
-  uint64_t claimed = page->found[w] & ~hs_load_relaxed(&marks[w]);
-  page->found[w] = 0;
+  uint64_t claimed = hs_bytemap_take(page->found, w) & ~hs_load_relaxed(&marks[w]);
   if (claimed == 0) return 0;
   claimed &= ~hs_or_acq_rel(&marks[w], claimed); // pairs: rescan
   page->claimed_count += hs_popcount64(claimed);
