@@ -20,10 +20,6 @@ static const uint64_t STALL_LOGGED_NS = 1000;
 // span without the page heap. After that so many spans at a time, some 5 % of a core.
 static const uint64_t SWEEP_DELAY_NS = 10 * 1000 * 1000, SWEEP_PAUSE_NS = 200 * 1000;
 enum { SWEEP_BATCH_SPANS = 100 };
-// A cycle with no more to scan than this is run by the thread that finds it due, if all others visit a
-// slow path within that time, and so will answer at once: it takes less than waking the collector.
-enum { SMALL_CYCLE_BYTES = 32 << 10 };
-static const uint64_t RESPONSE_NS = 5 * 1000;
 // A heap that may grow by this until the next cycle is small.
 enum { SMALL_HEAP_ROOM_BYTES = 32 << 20 };
 // How far threads may allocate beyond the goal before they wait for the collector, percent of the goal;
@@ -194,7 +190,6 @@ static void set_goals(nonmoving_heap *heap, const nm_cycle_trace *course) {
   hs_pacer_end_cycle(&heap->pacer, &cycle);
   hs_pacer_commit(&heap->pacer, marked, false, &memory);
   hs_store_relaxed(&heap->live_bytes, marked);
-  hs_store_relaxed(&heap->cycles_are_small, cycle.scanned_bytes <= SMALL_CYCLE_BYTES);
   nm_cycle_set_due(heap);
   nm_scavenge_note_cycle(heap, old_goal, hs_pacer_goal(&heap->pacer));
   const double ratio = hs_pacer_sweep_ratio(hs_load_relaxed(&heap->counts.in_use), marked,
@@ -322,9 +317,7 @@ static void start_concurrent(nonmoving_heap *heap, nm_thread *thread, size_t byt
     return; // another thread sees to it
   const uint64_t begin_ns = hs_os_now_ns();
   // What is left of a sweep may be as much as the heap is large: the collector's work.
-  if (hs_load_relaxed(&heap->cycles_are_small) && nm_sweep_is_done(heap) &&
-      !hs_mutex_is_held(&heap->world.collector) &&
-      hs_world_is_responsive(&heap->world, &thread->hot.base, RESPONSE_NS)) {
+  if (nm_sweep_is_done(heap) && hs_marking_suits_inline(&heap->marking, &thread->hot.base)) {
     nm_cycle_run(heap, thread, NM_REASON_TRIGGER);
     hs_store_relaxed(&heap->collector_wanted, 0u);
     log_stall(heap, thread, begin_ns, bytes);

@@ -222,7 +222,6 @@ struct nonmoving_heap {
   hs_background collector;            // [const] after create: cycles, and the rest of the sweep
   uint32_t background_sweepgen;       // [collector thread] whose sweep it has waited for
   _Atomic(bool) collector_dozes;      // [atomic] it will look again by itself
-  _Atomic(bool) cycles_are_small;     // [atomic] the last one had next to nothing to scan
   _Atomic(uint32_t) cycle_epoch;      // [atomic] cycles completed
   _Atomic(uint64_t) overshoot_bytes;  // [atomic] live_bytes beyond which threads wait
   _Atomic(uint32_t) collector_wanted; // [atomic] it was woken and has not started yet

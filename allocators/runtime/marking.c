@@ -11,6 +11,10 @@ enum {
 };
 // What an assisting thread is delayed by, plus one slice: while the heap is within its goal, and beyond.
 static const uint64_t ASSIST_NS = 30 * 1000, URGENT_ASSIST_NS = 200 * 1000;
+// A marking that scans no more is small: some 10 us.
+static const uint64_t SMALL_MARKING_BYTES = 32 << 10;
+// A thread that visits a slow path within this time will answer handshakes at once.
+static const uint64_t RESPONSE_NS = 5 * 1000;
 static const int64_t MAX_DEBT_BYTES = 1 << 20; // more is forgiven: it could not be paid in slices
 
 // ---- shading ------------------------------------------------------------------------------------
@@ -318,6 +322,14 @@ void hs_marking_run(hs_marking *marking, hs_thread *self, hs_marking_tick_fn tic
   terminate(marking, self, &grey, tick);
   hs_grey_end(&grey);
   clear_weak_cells(marking);
+  const uint64_t scanned_bytes =
+      hs_load_relaxed(&marking->scanned_bytes) + marking->roots_bytes + marking->frames_bytes;
+  hs_store_relaxed(&marking->was_small, scanned_bytes <= SMALL_MARKING_BYTES); // a hint
+}
+
+bool hs_marking_suits_inline(hs_marking *marking, const hs_thread *self) {
+  return hs_load_relaxed(&marking->was_small) && !hs_mutex_is_held(&marking->world->collector) &&
+         hs_world_is_responsive(marking->world, self, RESPONSE_NS);
 }
 
 void hs_marking_end(hs_marking *marking, hs_thread *self) {

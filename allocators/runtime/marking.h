@@ -81,12 +81,13 @@ typedef struct hs_marking {
   _Atomic(uint32_t) on;      // [atomic] slices are welcome. Note [assisting]
   _Atomic(uint32_t) active;  // [atomic] markers inside a slice
   _Atomic(uint64_t) objects_count, bytes,
-      scanned_bytes;                                 // [atomic] of this marking, as in hs_marked
-  _Atomic(uint64_t) assist_ns, worker_ns;            // [atomic] CPU time of this marking
-  _Atomic(int64_t) credit_bytes;                     // [atomic] scanned and not yet spent
-  uint64_t roots_bytes, frames_bytes;                // [collector] slots read, of this marking
-  _Atomic(uint64_t) frames_slots_count;              // [atomic] counted by the answers to B
-  uint64_t rounds_count;                             // [collector] of this marking
+      scanned_bytes;                      // [atomic] of this marking, as in hs_marked
+  _Atomic(uint64_t) assist_ns, worker_ns; // [atomic] CPU time of this marking
+  _Atomic(int64_t) credit_bytes;          // [atomic] scanned and not yet spent
+  uint64_t roots_bytes, frames_bytes;     // [collector] slots read, of this marking
+  _Atomic(uint64_t) frames_slots_count;   // [atomic] counted by the answers to B
+  uint64_t rounds_count;                  // [collector] of this marking
+  _Atomic(bool) was_small;                // [atomic] the last marking had next to nothing to scan
   hs_background workers[HS_MARKING_MAX_WORKERS - 1]; // [const] after init
 } hs_marking;
 
@@ -107,6 +108,12 @@ void hs_marking_end(hs_marking *marking, hs_thread *self);
 
 // Shade a reference on behalf of the collector: into its queue, or mark at once if there is no room.
 void hs_marking_shade(hs_marking *marking, hs_grey *grey, uintptr_t ref);
+
+// Whether a cycle that is due is best run by self, the thread that found it due, and not by the collector's
+// thread: the last marking had next to nothing to scan, nobody is collecting, and every other thread will answer
+// its handshakes at once, for which the caller may have to spin some microseconds. All of that
+// takes less than waking a thread. A thread answers at once if it calls hs_thread_visit where it often polls.
+bool hs_marking_suits_inline(hs_marking *marking, const hs_thread *self);
 
 // ---- mutator side -------------------------------------------------------------------------------
 

@@ -112,7 +112,7 @@ static void test_fullness_is_that_after_the_cycle(void **state) {
   // Of the fullest nearly all objects die, found by a cycle that does not finish its sweep.
   for (size_t i = 1; i < live_counts[1]; i++)
     nonmoving_store(k.t, root[0], PER_SPAN + i, HEAP_NULL);
-  hs_store_relaxed(&k.heap->cycles_are_small, true);
+  hs_store_relaxed(&k.heap->marking.was_small, true);
   hs_store_relaxed(&k.heap->due_bytes, (uint64_t)0);
   nm_cycle_run(k.heap, nm_thread_of(k.t), NM_REASON_TRIGGER);
   assert_false(nm_sweep_is_done(k.heap));

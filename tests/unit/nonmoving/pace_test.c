@@ -151,7 +151,7 @@ static void test_small_cycles_are_run_by_the_thread_that_finds_them_due(void **s
   KIT_FRAME(&k, root, 1);
   root[0] = kit_alloc(&k, SMALL_TABLE, 0);
   nonmoving_collect(k.t, HEAP_COLLECT_FULL);
-  assert_true(hs_load_relaxed(&k.heap->cycles_are_small));
+  assert_true(hs_load_relaxed(&k.heap->marking.was_small));
   for (uint64_t cycles = 1; cycles <= 5; cycles++) {
     assert_int_equal(k.heap->cycle.cycles_count, cycles);
     allocate_past_the_trigger(&k);
@@ -169,7 +169,7 @@ static void test_large_cycles_are_left_to_the_collector(void **state) {
   KIT_FRAME(&k, root, 1);
   root[0] = kit_alloc(&k, LARGE_TABLE, 0);
   nonmoving_collect(k.t, HEAP_COLLECT_FULL);
-  assert_false(hs_load_relaxed(&k.heap->cycles_are_small));
+  assert_false(hs_load_relaxed(&k.heap->marking.was_small));
   const uint32_t wakes = hs_load_relaxed(&k.heap->collector.wake);
   allocate_past_the_trigger(&k);
   assert_int_equal(hs_load_relaxed(&k.heap->collector_wanted), 1);
@@ -189,7 +189,7 @@ static void test_a_thread_that_does_not_answer_leaves_them_to_the_collector(void
   assert_int_equal(nonmoving_thread_enter(k.heap, &other), HEAP_OK); // two, on one OS thread
   nonmoving_blocking_begin(other);
   nonmoving_collect(k.t, HEAP_COLLECT_FULL);
-  assert_true(hs_load_relaxed(&k.heap->cycles_are_small));
+  assert_true(hs_load_relaxed(&k.heap->marking.was_small));
   allocate_past_the_trigger(&k); // blocked, it is no obstacle
   assert_int_equal(k.heap->cycle.cycles_count, 2);
   nonmoving_blocking_end(other);
