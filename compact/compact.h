@@ -79,9 +79,11 @@ typedef struct compact_thread {
   char *chunk;                            // [owner] objects below are counted
   uint64_t handles_taken;                 // [owner] value of handles at the last refill
   uint32_t region, slab, slab_word;       // [owner] open region and slab, CP_NONE: none; next word
+  uint32_t slab_taken;                    // [owner] entries taken from the slab. I-cp-3
   uint32_t turn;                          // [owner] of the heap, when the thread last turned
   struct cp_bits *alloc_bits, *mark_bits; // [owner] what the bitmaps were then, one per slab
   uint64_t alloc_bytes, alloc_objects;    // [owner] since the last cycle, see cp_cache_count
+  int64_t uncharged_bytes;                // [owner] Note [charging by the chunk] in cp_cache.c
   struct compact_thread *next_free;       // [lock heap] recycled descriptors
 } compact_thread;
 

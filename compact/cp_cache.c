@@ -2,16 +2,27 @@
 // What each thread holds for itself: an open region with a zeroed chunk in it, and a slab with the
 // free entries of one bitmap word. Refilling either is the slow path of allocation; the heap lock is
 // taken only for a new region or slab, once per 256 KiB or 512 objects.
+//
+// Note [charging by the chunk]
+//   since_bytes only paces the collector, and it is one cache line for all threads. So a thread adds up what it
+//   takes and gives back, entries and bytes (uncharged_bytes), and adds the sum to since_bytes when it takes a
+//   chunk or a large object, or gives back what it holds. What it has not charged yet is entries of a chunk's
+//   objects, as many bytes as the chunk has at most.
 #include <string.h>
 
 #include "allocators/base/track.h"
 #include "compact/cp_internal.h"
 
+// Counting bits is a call where the instruction cannot be relied on; words are mostly full.
+static unsigned count_bits(uint64_t word) {
+  return word == UINT64_MAX ? CP_WORD_ENTRIES : hs_popcount64(word);
+}
+
 // Objects allocated since the last count, all in the open region: handles taken, and bytes between chunk
 // and next. black: markers do not see them, so they are counted here (I-cp-13).
 static void count(compact_thread *thread, bool black) {
   compact_heap *const heap = thread->heap;
-  const uint64_t objects = hs_popcount64(thread->handles_taken) - hs_popcount64(thread->handles);
+  const uint64_t objects = count_bits(thread->handles_taken & ~thread->handles);
   const uint64_t bytes = (uint64_t)(thread->next - thread->chunk);
   thread->handles_taken = thread->handles;
   thread->chunk = thread->next;
@@ -39,7 +50,21 @@ void cp_cache_blacken(compact_thread *thread) {
   if (thread->handles != 0) cp_mark_set_black(thread, thread->handle_word, thread->handles);
 }
 
+static void charge(compact_thread *thread) {
+  if (thread->uncharged_bytes != 0)
+    hs_add_relaxed(&thread->heap->since_bytes,
+                   (uint64_t)thread->uncharged_bytes); // may be negative
+  thread->uncharged_bytes = 0;
+}
+
 // ---- handles ------------------------------------------------------------------------------------
+
+// I-cp-3 holds again. Not at each word: descriptors of neighbours, which other threads own, share a cache line.
+static void let_slab_go_locked(compact_thread *thread) {
+  cp_slab *const s = cp_slab_at(thread->heap, thread->slab);
+  s->used = (uint16_t)(s->used + thread->slab_taken);
+  thread->slab_taken = 0;
+}
 
 static void give_slab(compact_thread *thread, bool locked) {
   compact_heap *const heap = thread->heap;
@@ -48,15 +73,14 @@ static void give_slab(compact_thread *thread, bool locked) {
     _Atomic(uint64_t) *const word = &thread->alloc_bits[thread->slab].words[thread->slab_word - 1];
     hs_store_relaxed(word, hs_load_relaxed(word) & ~thread->handles);
     if (is_black(thread)) cp_mark_set_white(thread, thread->handle_word, thread->handles);
-    cp_slab *const s = cp_slab_at(heap, thread->slab);
-    s->used = (uint16_t)(s->used - hs_popcount64(thread->handles));
+    thread->slab_taken -= hs_popcount64(thread->handles);
   }
   if (!locked) hs_mutex_lock(&heap->lock);
+  let_slab_go_locked(thread);
   cp_slab_give_locked(heap, thread->slab);
   if (!locked) hs_mutex_unlock(&heap->lock);
   // Refilling counted them as taken.
-  hs_sub_relaxed(&heap->since_bytes,
-                 (uint64_t)hs_popcount64(thread->handles) * sizeof(compact_entry));
+  thread->uncharged_bytes -= (int64_t)(hs_popcount64(thread->handles) * sizeof(compact_entry));
   thread->handles = thread->handles_taken = 0;
   thread->slab = CP_NONE;
 }
@@ -71,14 +95,13 @@ static bool take_word(compact_thread *thread) {
     const uint64_t free = ~hs_load_relaxed(&words[word]);
     if (free == 0) continue;
     hs_store_relaxed(&words[word], ~0ull);
-    const unsigned entries = hs_popcount64(free);
-    cp_slab *const s = cp_slab_at(heap, thread->slab);
-    s->used = (uint16_t)(s->used + entries);
+    const unsigned entries = count_bits(free);
+    thread->slab_taken += entries;
     thread->handles = thread->handles_taken = free;
     thread->handle_word =
         heap->table + (size_t)thread->slab * CP_SLAB_ENTRIES + word * CP_WORD_ENTRIES;
     if (is_black(thread)) cp_mark_set_black(thread, thread->handle_word, free);
-    hs_add_relaxed(&heap->since_bytes, (uint64_t)entries * sizeof(compact_entry));
+    thread->uncharged_bytes += (int64_t)(entries * sizeof(compact_entry));
     return true;
   }
   return false;
@@ -90,7 +113,10 @@ static bool refill_handles(compact_thread *thread) {
   while (!take_word(thread)) {
     hs_mutex_lock(&heap->lock);
     cp_cache_turn_locked(thread);
-    if (thread->slab != CP_NONE) cp_slab_at(heap, thread->slab)->flags &= (uint8_t)~CP_SLAB_OWNED;
+    if (thread->slab != CP_NONE) {
+      let_slab_go_locked(thread);
+      cp_slab_at(heap, thread->slab)->flags &= (uint8_t)~CP_SLAB_OWNED;
+    }
     const uint32_t slab = cp_slab_take_locked(heap);
     hs_mutex_unlock(&heap->lock);
     thread->slab = slab;
@@ -113,7 +139,7 @@ static void close_chunk(compact_thread *thread) {
 static void give_region(compact_thread *thread, bool locked) {
   compact_heap *const heap = thread->heap;
   close_chunk(thread);
-  hs_sub_relaxed(&heap->since_bytes, (uint64_t)(thread->limit - thread->next)); // was not used
+  thread->uncharged_bytes -= thread->limit - thread->next; // was not used
   if (thread->region != CP_NONE) {
     if (!locked) hs_mutex_lock(&heap->lock);
     cp_region_give_locked(heap, thread->region);
@@ -142,14 +168,15 @@ static bool take_chunk(compact_thread *thread, size_t bytes) {
   if (region->dirty < end) region->dirty = (uint32_t)end;
   thread->next = thread->chunk = start + top;
   thread->limit = start + end;
-  hs_add_relaxed(&heap->since_bytes, (uint64_t)(end - top));
+  thread->uncharged_bytes += (int64_t)(end - top);
+  charge(thread);
   return true;
 }
 
 static bool refill_chunk(compact_thread *thread, size_t bytes) {
   compact_heap *const heap = thread->heap;
   // Bytes handed out before and not used are part of the next chunk: do not count them twice.
-  hs_sub_relaxed(&heap->since_bytes, (uint64_t)(thread->limit - thread->next));
+  thread->uncharged_bytes -= thread->limit - thread->next;
   close_chunk(thread);
   thread->limit = thread->next;
   if (take_chunk(thread, bytes)) return true;
@@ -194,6 +221,7 @@ void cp_cache_release(compact_thread *thread, bool locked) {
   if (!locked) hs_mutex_unlock(&heap->lock);
 }
 
+  charge(thread);
 void cp_cache_begin_locked(compact_thread *thread) {
   compact_heap *const heap = thread->heap;
   thread->turn = heap->turn;
@@ -232,7 +260,8 @@ static heap_ref allocate_try(compact_thread *thread, size_t ref_count, size_t by
     hs_add_relaxed(&heap->black_bytes, counted);
     hs_add_relaxed(&heap->black_count, (uint64_t)1);
   }
-  hs_add_relaxed(&heap->since_bytes, counted);
+  thread->uncharged_bytes += (int64_t)counted;
+  charge(thread);
   return cp_ref_of(entry);
 }
 

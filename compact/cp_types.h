@@ -86,8 +86,8 @@ typedef struct cp_side {
 // ---- descriptors --------------------------------------------------------------------------------
 
 // I-cp-3: used == number of allocation bits of the slab, all others are free entries; of a slab that
-//         nobody owns only when it was counted since the last turn. All-zero describes a slab that was
-//         never used.
+//         nobody owns only when it was counted since the last turn, and of one that a thread owns without
+//         the entries that it has taken (slab_taken). All-zero describes a slab that was never used.
 typedef struct cp_slab {
   uint16_t used;         // [owner] of the slab, else [lock heap]
   uint8_t flags;         // [lock heap]
