@@ -165,6 +165,10 @@ static bool take_chunk(compact_thread *thread, size_t bytes) {
   char *const start = cp_region_start(heap, thread->region);
   hs_track_live(start + top, end - top);
   if (region->dirty > top) memset(start + top, 0, hs_min_size(region->dirty, end) - top);
+  const size_t fresh = hs_align_up(hs_max_size(region->dirty, top), CP_PAGE_BYTES);
+  // Not page by page at the first touch of each; and not by reads, which a barrier's look at a new slot is, and
+  // which would bring in the zero page, to be replaced everywhere at the first write.
+  if (fresh < end) hs_os_populate(start + fresh, hs_align_up(end - fresh, CP_PAGE_BYTES));
   if (region->dirty < end) region->dirty = (uint32_t)end;
   thread->next = thread->chunk = start + top;
   thread->limit = start + end;
@@ -217,11 +221,11 @@ void cp_cache_release(compact_thread *thread, bool locked) {
   if (!locked) hs_mutex_lock(&heap->lock);
   give_region(thread, true);
   give_slab(thread, true);
+  charge(thread);
   hand_in_counts_locked(thread);
   if (!locked) hs_mutex_unlock(&heap->lock);
 }
 
-  charge(thread);
 void cp_cache_begin_locked(compact_thread *thread) {
   compact_heap *const heap = thread->heap;
   thread->turn = heap->turn;

@@ -45,6 +45,10 @@ HS_NODISCARD int hs_os_decommit(void *start, size_t bytes);
 // Make a committed range inaccessible without losing its contents, and back (stress mode). [fault]
 HS_NODISCARD int hs_os_protect(void *start, size_t bytes, bool accessible);
 
+// Pages of a committed range that are about to be written get their memory now, in one call, and not one by
+// one when they are touched. Contents stay. Advice only: failures are ignored.
+void hs_os_populate(void *start, size_t bytes);
+
 // Ask for (on) or against (off) transparent huge pages. Advice only: failures are ignored.
 void hs_os_huge_pages(void *start, size_t bytes, bool on);
 

@@ -109,6 +109,16 @@ int hs_os_protect(void *start, size_t bytes, bool accessible) {
   return set_access(start, bytes, accessible);
 }
 
+void hs_os_populate(void *start, size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  const int saved_errno = errno;
+  (void)madvise(start, bytes, MADV_POPULATE_WRITE); // since Linux 5.14
+  errno = saved_errno;
+#else
+  (void)start, (void)bytes;
+#endif
+}
+
 void hs_os_huge_pages(void *start, size_t bytes, bool on) {
   const int saved_errno = errno;
   (void)madvise(start, bytes, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);

@@ -129,6 +129,23 @@ static void test_huge_page_advice_is_harmless(void **state) {
   hs_os_unmap(start, bytes);
 }
 
+static void test_populated_pages_keep_their_contents(void **state) {
+  (void)state;
+  char *start = NULL;
+  assert_int_equal(hs_os_map(2 * page, page, (void **)&start), 0);
+  start[page] = 1;
+  errno = 12345;
+  hs_os_populate(start, 2 * page);
+  assert_int_equal(errno, 12345);
+  assert_int_equal(start[0], 0);
+  assert_int_equal(start[page], 1);
+  assert_int_equal(hs_os_decommit(start, page), 0);
+  hs_os_populate(start, 2 * page); // not accessible: harmless
+  assert_int_equal(errno, 12345);
+  assert_int_equal(start[page], 1);
+  hs_os_unmap(start, 2 * page);
+}
+
 static void test_failures_keep_outputs_and_errno(void **state) {
   (void)state;
   void *start = &page;
@@ -155,6 +172,7 @@ int main(void) {
       cmocka_unit_test(test_decommit_and_commit_again),
       cmocka_unit_test(test_protect_keeps_contents),
       cmocka_unit_test(test_huge_page_advice_is_harmless),
+      cmocka_unit_test(test_populated_pages_keep_their_contents),
       cmocka_unit_test(test_failures_keep_outputs_and_errno),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
