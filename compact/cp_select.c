@@ -32,6 +32,9 @@ bool cp_select_is_source(const cp_region *region, cp_effort effort) {
   return (uint64_t)region->live_bytes * 100 < (uint64_t)used * percent;
 }
 
+// Less garbage than this in all regions is not worth two handshakes and a map.
+static const uint64_t MIN_GAIN_BYTES = 512 << 10;
+
 // Regions by their live fraction, in steps of 1/FRACTIONS.
 enum { FRACTIONS = 64 };
 
@@ -74,7 +77,7 @@ static uint32_t choose(const census *c, uint64_t budget_bytes, cp_selection *s) 
   s->live_bytes = c->live_bytes;
   s->used_bytes = used;
   s->verdict = CP_VERDICT_DENSE;
-  if (exceeds(used, c->live_bytes, START_PERCENT)) {
+  if (exceeds(used, c->live_bytes, START_PERCENT) && used - c->live_bytes >= MIN_GAIN_BYTES) {
     s->verdict = CP_VERDICT_FULL_REGIONS;
     for (; fraction < FRACTIONS; fraction++) {
       if (!exceeds(used, c->live_bytes, STOP_PERCENT)) {
