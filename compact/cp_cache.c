@@ -13,16 +13,11 @@
 #include "allocators/base/track.h"
 #include "compact/cp_internal.h"
 
-// Counting bits is a call where the instruction cannot be relied on; words are mostly full.
-static unsigned count_bits(uint64_t word) {
-  return word == UINT64_MAX ? CP_WORD_ENTRIES : hs_popcount64(word);
-}
-
 // Objects allocated since the last count, all in the open region: handles taken, and bytes between chunk
 // and next. black: markers do not see them, so they are counted here (I-cp-13).
 static void count(compact_thread *thread, bool black) {
   compact_heap *const heap = thread->heap;
-  const uint64_t objects = count_bits(thread->handles_taken & ~thread->handles);
+  const uint64_t objects = cp_count_bits(thread->handles_taken & ~thread->handles);
   const uint64_t bytes = (uint64_t)(thread->next - thread->chunk);
   thread->handles_taken = thread->handles;
   thread->chunk = thread->next;
@@ -95,7 +90,7 @@ static bool take_word(compact_thread *thread) {
     const uint64_t free = ~hs_load_relaxed(&words[word]);
     if (free == 0) continue;
     hs_store_relaxed(&words[word], ~0ull);
-    const unsigned entries = count_bits(free);
+    const unsigned entries = cp_count_bits(free);
     thread->slab_taken += entries;
     thread->handles = thread->handles_taken = free;
     thread->handle_word =

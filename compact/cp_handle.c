@@ -131,7 +131,7 @@ void cp_slab_count_locked(compact_heap *heap, uint32_t slab) {
   if (s->turn == (uint8_t)heap->turn || s->flags & CP_SLAB_OWNED) return;
   const cp_bits *const bits = cp_alloc_at(heap, slab);
   uint32_t used = 0;
-  for (int i = 0; i < CP_SLAB_WORDS; i++) used += hs_popcount64(hs_load_relaxed(&bits->words[i]));
+  for (int i = 0; i < CP_SLAB_WORDS; i++) used += cp_count_bits(hs_load_relaxed(&bits->words[i]));
   s->used = (uint16_t)used;
   s->turn = (uint8_t)heap->turn;
 }

@@ -40,6 +40,12 @@ static inline bool cp_walk_next(cp_walk *walk, uint32_t *index) {
   return true;
 }
 
+// Counting bits is a call where the instruction cannot be relied on; words are mostly full or empty.
+static inline unsigned cp_count_bits(uint64_t word) {
+  if (word == 0) return 0;
+  return word == UINT64_MAX ? CP_WORD_ENTRIES : hs_popcount64(word);
+}
+
 // A slab with free entries, now owned by the caller; CP_NONE when no more can be had.
 uint32_t cp_slab_take_locked(compact_heap *heap);
 void cp_slab_give_locked(compact_heap *heap, uint32_t slab);
