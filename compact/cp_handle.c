@@ -173,21 +173,6 @@ void cp_handle_count(compact_heap *heap) {
   hs_mutex_unlock(&heap->lock);
 }
 
-// Empty resident slabs [from, to), neighbours in one call.
-static void purge_run(compact_heap *heap, uint32_t from, uint32_t to, bool protect) {
-  compact_entry *const start = heap->table + (size_t)from * CP_SLAB_ENTRIES;
-  const size_t bytes = (size_t)(to - from) * CP_SLAB_BYTES;
-  // Entries of free slabs are never read, so old contents are harmless and FREE would do; the table
-  // is small beside the objects, and its pages should be gone from RSS: always DONTNEED.
-  const int error =
-      protect ? hs_os_decommit(start, bytes) : hs_os_purge(start, bytes, HS_OS_PURGE_DONTNEED);
-  if (error != 0) return; // still charged
-  for (uint32_t slab = from; slab < to; slab++)
-    cp_slab_at(heap, slab)->flags &= (uint8_t)~CP_SLAB_RESIDENT;
-  hs_sub_relaxed(&heap->table_bytes, (uint64_t)bytes);
-  heap->totals.scavenged_bytes += bytes;
-}
-
 static bool is_purgeable_locked(const compact_heap *heap, uint32_t slab) {
   if (slab >= heap->slab_frontier) return false;
   const cp_slab *const s = cp_slab_at(heap, slab);
@@ -195,18 +180,54 @@ static bool is_purgeable_locked(const compact_heap *heap, uint32_t slab) {
          s->used == 0; // the count of an owned one is not ours to read
 }
 
-// Gives the lock up now and then: others may be waiting for memory.
-void cp_slab_purge(compact_heap *heap, bool protect) {
+// Empty resident slabs [from, to), neighbours in one call. They are the collector's meanwhile, so that nobody has to
+// wait for the system call.
+static void purge_run_locked(compact_heap *heap, uint32_t from, uint32_t to, bool protect) {
+  compact_entry *const start = heap->table + (size_t)from * CP_SLAB_ENTRIES;
+  const size_t bytes = (size_t)(to - from) * CP_SLAB_BYTES;
+  for (uint32_t slab = from; slab < to; slab++) cp_slab_at(heap, slab)->flags |= CP_SLAB_OWNED;
+  hs_mutex_unlock(&heap->lock);
+  // Entries of free slabs are never read, so old contents are harmless and FREE would do; the table
+  // is small beside the objects, and its pages should be gone from RSS: always DONTNEED.
+  const int error =
+      protect ? hs_os_decommit(start, bytes) : hs_os_purge(start, bytes, HS_OS_PURGE_DONTNEED);
   hs_mutex_lock(&heap->lock);
-  for (uint32_t slab = 0, looked = 0; slab < heap->slab_frontier; slab++) {
-    uint32_t end = slab;
+  for (uint32_t slab = to; slab-- > from;) {
+    cp_slab_give_locked(heap, slab);
+    if (error == 0)
+      cp_slab_at(heap, slab)->flags &= (uint8_t)~CP_SLAB_RESIDENT; // else still charged
+  }
+  if (error != 0) return;
+  hs_sub_relaxed(&heap->table_bytes, (uint64_t)bytes);
+  heap->totals.scavenged_bytes += bytes;
+}
+
+uint64_t cp_slab_free_bytes(compact_heap *heap) {
+  uint64_t bytes = 0;
+  hs_mutex_lock(&heap->lock);
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++)
+    if (is_purgeable_locked(heap, slab)) bytes += CP_SLAB_BYTES;
+  hs_mutex_unlock(&heap->lock);
+  return bytes;
+}
+
+void cp_slab_purge(compact_heap *heap, uint64_t keep_bytes, bool protect) {
+  uint64_t kept = 0;
+  hs_mutex_lock(&heap->lock);
+  for (uint32_t slab = 0; slab < heap->slab_frontier; slab++) {
+    if (slab % SCAN_SLABS == 0) { // others may be waiting
+      hs_mutex_unlock(&heap->lock);
+      hs_mutex_lock(&heap->lock);
+    }
+    if (!is_purgeable_locked(heap, slab)) continue;
+    if (kept < keep_bytes) {
+      kept += CP_SLAB_BYTES;
+      continue;
+    }
+    uint32_t end = slab + 1;
     while (end - slab < PURGE_SLABS && is_purgeable_locked(heap, end)) end++;
-    if (end > slab) purge_run(heap, slab, end, protect);
-    if (end == slab && ++looked < PURGE_SLABS) continue;
-    looked = 0;
-    if (end > slab) slab = end - 1;
-    hs_mutex_unlock(&heap->lock);
-    hs_mutex_lock(&heap->lock);
+    purge_run_locked(heap, slab, end, protect);
+    slab = end - 1;
   }
   hs_mutex_unlock(&heap->lock);
 }

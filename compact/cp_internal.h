@@ -50,7 +50,9 @@ static inline unsigned cp_count_bits(uint64_t word) {
 uint32_t cp_slab_take_locked(compact_heap *heap);
 void cp_slab_give_locked(compact_heap *heap, uint32_t slab);
 HS_NODISCARD bool cp_slab_ready_locked(compact_heap *heap, uint32_t slab); // usable and charged
-void cp_slab_purge(compact_heap *heap, bool protect);         // empty slabs go back to the OS
+uint64_t cp_slab_free_bytes(compact_heap *heap);                           // charged to empty slabs
+// Gives empty slabs back to the OS but for the lowest, of keep_bytes. protect: and makes them inaccessible.
+void cp_slab_purge(compact_heap *heap, uint64_t keep_bytes, bool protect);
 void cp_slab_count_locked(compact_heap *heap, uint32_t slab); // after a turn. I-cp-3
 void cp_handle_clear_dead(compact_heap *heap); // stress mode: entries that are not marked
 void cp_handle_turn(compact_heap *heap);       // allocation := marks. Note [bitmap turn]
@@ -261,7 +263,20 @@ static inline void cp_idle_notice(compact_heap *heap) {
 void cp_trace_begin(const compact_heap *heap); // lines on standard error that the options ask for
 void cp_trace_end(const compact_heap *heap);
 
-// ---- cp_release.c -------------------------------------------------------------------------------
+// ---- cp_retain.c, cp_release.c ------------------------------------------------------------------
+
+// A cycle has ended. Bytes include entries.
+typedef struct cp_retain_view {
+  uint64_t live_bytes, goal_bytes;
+  uint64_t taken_bytes, interval_ns; // by threads since the cycle before, and how long that was
+  uint64_t now_ns;
+  unsigned cores;
+  bool sparing;          // no more than the next cycle needs
+  bool gives_back_early; // also what it will need, but not soon
+} cp_retain_view;
+
+// Free bytes to keep.
+uint64_t cp_retain(cp_retention *retention, const cp_retain_view *view);
 
 // What the cycle under way calls for. Beside the program, or in a stop.
 void cp_release(compact_heap *heap);

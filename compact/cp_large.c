@@ -153,8 +153,8 @@ uint64_t cp_large_free_bytes(compact_heap *heap) {
   return bytes;
 }
 
-// Gives back runs of free resident pages, but those nearest to the top, which are reused first. Gives the
-// lock up after each system call: others may wait for memory.
+// Gives back runs of free resident pages, but those nearest to the top, which are reused first. Pages are in use
+// while they are given back, so that nobody has to wait for the system call.
 uint64_t cp_large_purge(compact_heap *heap, uint64_t keep_bytes) {
   const bool lazily = heap->config.release_free != 0;
   uint8_t *const states = page_states(heap);
@@ -169,15 +169,19 @@ uint64_t cp_large_purge(compact_heap *heap, uint64_t keep_bytes) {
            states[end] & CP_PAGE_RESIDENT)
       end++;
     const size_t bytes = (size_t)(end - page) * CP_PAGE_BYTES;
-    if (hs_os_purge(run_start(heap, page, end - page), bytes,
-                    lazily ? HS_OS_PURGE_FREE : HS_OS_PURGE_DONTNEED) == 0) {
+    for (uint32_t i = page; i < end; i++) states[i] |= CP_PAGE_USED;
+    hs_mutex_unlock(&heap->lock);
+    const bool gone = hs_os_purge(run_start(heap, page, end - page), bytes,
+                                  lazily ? HS_OS_PURGE_FREE : HS_OS_PURGE_DONTNEED) == 0;
+    hs_mutex_lock(&heap->lock);
+    for (uint32_t i = page; i < end; i++) states[i] &= (uint8_t)~CP_PAGE_USED;
+    if (page < heap->page_cursor) heap->page_cursor = page;
+    if (gone) {
       memset(states + page, lazily ? CP_PAGE_DIRTY : 0, end - page); // FREE may keep old contents
       hs_sub_relaxed(&heap->resident_bytes, (uint64_t)bytes);
       purged += bytes;
     }
     page = end - 1;
-    hs_mutex_unlock(&heap->lock);
-    hs_mutex_lock(&heap->lock);
   }
   hs_mutex_unlock(&heap->lock);
   return purged;

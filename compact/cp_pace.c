@@ -34,7 +34,8 @@ void cp_pace_init(compact_heap *heap) {
   hs_limiter_init(&heap->limiter, heap->created_ns, heap->cores);
   hs_pacer_init(&heap->pacer, &heap->config, heap->cores);
   set_trigger(heap);
-  heap->selected_ns = heap->thrift.since_ns = heap->created_ns;
+  heap->selected_ns = heap->paced_ns = heap->created_ns;
+  heap->thrift.since_ns = heap->retention.set_ns = heap->created_ns;
   heap->moved_bytes_per_ns = INITIAL_MOVED_BYTES_PER_NS;
 }
 
@@ -163,6 +164,8 @@ static void assist(compact_heap *heap, compact_thread *thread, size_t bytes) {
   hs_marking_assist(&heap->marking, &thread->base, (uint64_t)owed, urgent);
 }
 
+  heap->course.interval_ns = hs_max_u64(now_ns - heap->paced_ns, 1);
+  heap->paced_ns = now_ns;
 static bool is_far_beyond_goal(const compact_heap *heap) {
   const uint64_t goal = hs_pacer_goal(&heap->pacer);
   // While there is marking to do, assists keep the pace, and waiting is only for when they fail.

@@ -185,7 +185,6 @@ void cp_region_free_dead(compact_heap *heap) {
 // Give back [keep, resident) of a region; keep is in whole pages.
 static uint64_t purge_one(compact_heap *heap, uint32_t region, uint32_t keep) {
   cp_region *const r = cp_region_at(heap, region);
-  if (r->resident <= keep) return 0;
   const bool lazily = heap->config.release_free != 0;
   const uint32_t bytes = r->resident - keep;
   if (hs_os_purge(cp_region_start(heap, region) + keep, bytes,
@@ -207,23 +206,25 @@ uint64_t cp_region_free_bytes(compact_heap *heap) {
   return bytes;
 }
 
-// Keeps the lowest free regions: they are the first to be reused. tails: of regions that are nobody's as well. Gives the lock up after each system call: others may wait for memory.
+// Keeps the lowest free regions: they are the first to be reused. tails: of regions that are nobody's as well.
+// A region is the collector's while its pages are given back, so that nobody has to wait for the system call.
 uint64_t cp_region_purge(compact_heap *heap, uint64_t keep_bytes, bool tails) {
   uint64_t kept = 0, purged = 0;
   hs_mutex_lock(&heap->lock);
   for (uint32_t region = 1; region < heap->region_frontier; region++) {
-    const cp_region *const r = cp_region_at(heap, region);
-    uint64_t bytes = 0;
-    if (r->state == CP_REGION_FREE) {
+    cp_region *const r = cp_region_at(heap, region);
+    if (r->state != CP_REGION_FREE && !(tails && r->state == CP_REGION_CLOSED)) continue;
+    if (r->state == CP_REGION_FREE && kept + r->resident <= keep_bytes) {
       kept += r->resident;
-      if (kept > keep_bytes) bytes = purge_one(heap, region, 0);
-    } else if (tails && r->state == CP_REGION_CLOSED) {
-      bytes = purge_one(heap, region, (uint32_t)hs_align_up(r->top, CP_PAGE_BYTES));
+      continue;
     }
-    purged += bytes;
-    if (bytes == 0) continue;
+    const uint32_t end = (uint32_t)hs_align_up(r->top, CP_PAGE_BYTES); // 0 when it is free
+    if (r->resident <= end) continue;
+    r->state = CP_REGION_OPEN;
     hs_mutex_unlock(&heap->lock);
+    purged += purge_one(heap, region, end);
     hs_mutex_lock(&heap->lock);
+    cp_region_give_locked(heap, region);
   }
   hs_mutex_unlock(&heap->lock);
   return purged;

@@ -4,11 +4,10 @@
 // what the program will need before the next one and give back the rest.
 #include "compact/cp_internal.h"
 
-// The amount kept falls by half a cycle: a program whose live heap goes up and down within a few cycles
-// does not pay for giving back and faulting in the same pages each time.
-static const unsigned RETAIN_DECAY_SHIFT = 1;
-// Less than this is not worth the system calls and the faults that follow.
-static const uint64_t HYSTERESIS_BYTES = 512 << 10;
+// What a thousand small cycles a second free and need is not looked at more often.
+static const uint64_t INTERVAL_NS = 10 * 1000 * 1000;
+// Less than this is not worth the system calls and the faults that follow; nor is this part of what is in use.
+static const uint64_t HYSTERESIS_BYTES = 512 << 10, HYSTERESIS_FRACTION = 16;
 
 // The marker's queue is not given back while it is this small.
 static const size_t QUEUE_KEPT_BYTES = 4 * CP_PAGE_BYTES;
@@ -47,7 +46,7 @@ static void release_all(compact_heap *heap) {
   cp_totals *const totals = &heap->totals;
   totals->scavenged_bytes += cp_region_purge(heap, 0, true);
   totals->scavenged_bytes += cp_large_purge(heap, 0);
-  cp_slab_purge(heap, false);
+  cp_slab_purge(heap, 0, false);
   if (hs_grey_pool_bytes(&heap->marking.pool) > QUEUE_KEPT_BYTES) {
     hs_grey_pool_trim(&heap->marking.pool);
     (void)cp_mark_prime(heap); // without it the next marking may be slow, not wrong
@@ -72,33 +71,59 @@ static uint64_t share_of_objects(const compact_heap *heap, uint64_t bytes) {
              : (uint64_t)((double)bytes * (double)objects / (double)marked);
 }
 
-static void release_excess(compact_heap *heap) {
-  const uint64_t goal = hs_pacer_goal(&heap->pacer);
-  if (!heap->config.scavenge || goal == UINT64_MAX) return;
-  const uint64_t marked = hs_load_relaxed(&heap->marked_bytes);
-  uint64_t needed = goal > marked ? goal - marked : 0;
-  // A cycle may have come to its end beyond its goal. Under a memory limit nothing is kept for that.
-  if (!heap->pacer.memory_limited)
-    needed = hs_max_u64(needed, hs_min_u64(heap->course.taken_bytes, needed + needed / 4));
-  const uint64_t wanted = share_of_objects(
-      heap, needed); // Go's scavenger keeps 10 % more, for what does not fit its spans
-  heap->retained_bytes -= heap->retained_bytes >> RETAIN_DECAY_SHIFT;
-  if (heap->retained_bytes < wanted || heap->pacer.memory_limited) heap->retained_bytes = wanted;
-  const uint64_t keep = heap->retained_bytes;
-  const uint64_t in_regions = cp_region_free_bytes(heap);
-  const uint64_t in_runs = cp_large_free_bytes(heap);
-  if (in_regions + in_runs <= keep + HYSTERESIS_BYTES) return;
+typedef struct free_memory {
+  uint64_t regions, runs, slabs; // bytes
+} free_memory;
+
+static uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+static free_memory count_free(compact_heap *heap) {
+  return (free_memory){cp_region_free_bytes(heap), cp_large_free_bytes(heap),
+                       cp_slab_free_bytes(heap)};
+}
+
+// What to keep, of that much in all.
+static free_memory divide(const compact_heap *heap, const free_memory *free, uint64_t bytes) {
+  const uint64_t objects = share_of_objects(heap, bytes), entries = bytes - objects;
+  // Entries are taken from slabs that are in use first.
+  const uint64_t in_use = less(hs_load_relaxed(&heap->table_bytes), free->slabs);
+  const uint64_t room = less(in_use, heap->totals.live_objects * sizeof(compact_entry));
   // Runs serve large objects only, regions small ones: each keeps its share.
-  const uint64_t keep_regions = keep / 2 + (in_runs < keep / 2 ? keep / 2 - in_runs : 0);
-  const uint64_t keep_runs = keep - hs_min_u64(in_regions, keep_regions);
-  heap->totals.scavenged_bytes += cp_region_purge(heap, keep_regions, false);
-  heap->totals.scavenged_bytes += cp_large_purge(heap, keep_runs);
-  cp_slab_purge(heap, false);
+  const uint64_t half = objects / 2;
+  const uint64_t regions = half + less(half, free->runs);
+  return (free_memory){.regions = regions,
+                       .runs = objects - hs_min_u64(free->regions, regions),
+                       .slabs = less(entries, room)};
+}
+
+static void release_excess(compact_heap *heap) {
+  const cp_course *const course = &heap->course;
+  // Memory is short, or the program has asked for the collection.
+  const bool sparing = heap->pacer.memory_limited || course->forced;
+  const cp_retain_view view = {.live_bytes = hs_load_relaxed(&heap->marked_bytes),
+                               .goal_bytes = hs_pacer_goal(&heap->pacer),
+                               .taken_bytes = course->taken_bytes,
+                               .interval_ns = course->interval_ns,
+                               .now_ns = hs_os_now_ns(),
+                               .cores = heap->cores,
+                               .sparing = sparing,
+                               .gives_back_early = !sparing && cp_is_concurrent(heap)};
+  if (!heap->config.scavenge || view.goal_bytes == UINT64_MAX) return;
+  if (!sparing && view.now_ns - heap->retention.set_ns < INTERVAL_NS) return;
+  const uint64_t keep = cp_retain(&heap->retention, &view);
+  const free_memory free = count_free(heap), kept = divide(heap, &free, keep);
+  const uint64_t excess =
+      less(free.regions + free.runs, share_of_objects(heap, keep)) + less(free.slabs, kept.slabs);
+  if (excess <= hs_max_u64(HYSTERESIS_BYTES, heap->retention.peak_bytes / HYSTERESIS_FRACTION))
+    return;
+  heap->totals.scavenged_bytes += cp_region_purge(heap, kept.regions, false);
+  heap->totals.scavenged_bytes += cp_large_purge(heap, kept.runs);
+  cp_slab_purge(heap, kept.slabs, false);
 }
 
 void cp_release(compact_heap *heap) {
   if (cp_is_stress(heap))
-    cp_slab_purge(heap, true); // regions and runs were made inaccessible when they were freed
+    cp_slab_purge(heap, 0, true); // regions and runs were made inaccessible when they were freed
   else if (heap->course.kind == HEAP_COLLECT_RELEASE || heap->course.idle)
     release_all(heap);
   else

@@ -197,6 +197,12 @@ typedef struct cp_thrift {
   double saved;     // [collector] part of that room that is not used
 } cp_thrift;
 
+// What was in use lately, for what is given back. Note [retention] in cp_retain.c.
+typedef struct cp_retention {
+  uint64_t peak_bytes; // when a cycle ended, less with time
+  uint64_t set_ns;     // when that was set
+} cp_retention;
+
 // How much a cycle does for density.
 typedef enum cp_effort { CP_EFFORT_AUTOMATIC, CP_EFFORT_FULL, CP_EFFORT_EVERYTHING } cp_effort;
 
@@ -235,6 +241,7 @@ typedef struct cp_course {
   uint64_t marker_cpu_ns;       // of the collector while it marked
   uint64_t live_at_start_bytes; // entries included, as are all bytes that pace cycles
   uint64_t taken_bytes;         // by threads between the last cycle and the end of this one
+  uint64_t interval_ns;         // how long that was
   cp_selection selection;       // of regions to empty
   uint64_t moved_bytes, moving_ns, aborted_count; // beside the program
 } cp_course;
@@ -290,6 +297,7 @@ struct compact_heap {
   cp_idle idle;
   cp_thrift thrift;
   uint64_t selected_ns;      // [collector] when regions were last chosen
+  uint64_t paced_ns;         // [collector] when the pace was last set
   double moved_bytes_per_ns; // [collector] how fast objects were moved, lately
 
   hs_mutex pin_lock;  // innermost
@@ -314,7 +322,7 @@ struct compact_heap {
   _Atomic(uint64_t) black_bytes; // [atomic] objects allocated black in this marking, see I-cp-13
   _Atomic(uint64_t) black_count; // [atomic] how many
   cp_course course;              // [collector] of the cycle under way, or the last
-  uint64_t retained_bytes;       // [stw] free bytes kept for the next cycles, see cp_release.c
+  cp_retention retention;        // [collector]
   cp_totals totals;              // [lock]; the collector while stopped
 
   compact_thread *free_threads; // [lock]
