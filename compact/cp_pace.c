@@ -13,6 +13,9 @@ static const uint64_t MIN_TRIGGER_BYTES = CP_REGION_BYTES;
 static const uint64_t STALL_FRACTION = 4;
 static const uint64_t STALL_NS = 150 * 1000, STALL_SPIN_NS = 50 * 1000;
 
+// A cycle that moves nothing visits each descriptor a few times: of no more than these, in a few microseconds.
+enum { SMALL_SLABS = 512, SMALL_REGIONS = 128, SMALL_LARGES = 512 };
+
 // Share of the cores that cycles may take more for the sake of memory, and part of the room that they may
 // take away: they are twice as frequent at most. Note [thrift]
 static const double THRIFT_CPU = 0.015, MAX_SAVED = 0.5;
@@ -132,6 +135,18 @@ static uint64_t thrift_bytes(compact_heap *heap, uint64_t marked_bytes) {
   return (uint64_t)(thrift->saved * room);
 }
 
+// Beside marking the cycle had next to nothing to do, nor will the next.
+static bool is_small(compact_heap *heap) {
+  hs_mutex_lock(&heap->lock);
+  const bool few = heap->slab_frontier <= SMALL_SLABS && heap->region_frontier <= SMALL_REGIONS &&
+                   heap->large_count <= SMALL_LARGES;
+  hs_mutex_unlock(&heap->lock);
+  const cp_course *const course = &heap->course;
+  const bool automatic =
+      course->kind == HEAP_COLLECT_MINOR && !course->idle; // others leave nothing
+  return few && !(automatic && course->selection.objects > 0);
+}
+
 void cp_pace_end(compact_heap *heap) {
   const hs_marking *const marking = &heap->marking;
   const cp_totals *const totals = &heap->totals;
@@ -147,13 +162,17 @@ void cp_pace_end(compact_heap *heap) {
   hs_pacer_memory memory = {.mapped_bytes = compact_footprint(heap), .heap_alloc_bytes = marked};
   if (heap->config.memory_limit_bytes > 0) // looks at every page of large objects
     memory.heap_free_bytes = cp_region_free_bytes(heap) + cp_large_free_bytes(heap);
+  const uint64_t now_ns = hs_os_now_ns();
   heap->course.taken_bytes = since_bytes(heap);
+  heap->course.interval_ns = hs_max_u64(now_ns - heap->paced_ns, 1);
+  heap->paced_ns = now_ns;
   hs_pacer_end_cycle(&heap->pacer, &cycle);
   hs_pacer_charge(&heap->pacer, thrift_bytes(heap, marked));
   hs_pacer_commit(&heap->pacer, marked, true, &memory);
   hs_store_relaxed(&heap->marked_bytes, marked);
   (void)hs_exchange_acq_rel(&heap->since_bytes, (uint64_t)0); // threads add and subtract meanwhile
   set_trigger(heap);
+  hs_store_relaxed(&heap->cycles_are_small, is_small(heap));
 }
 
 // ---- what allocation pays -----------------------------------------------------------------------
@@ -164,8 +183,6 @@ static void assist(compact_heap *heap, compact_thread *thread, size_t bytes) {
   hs_marking_assist(&heap->marking, &thread->base, (uint64_t)owed, urgent);
 }
 
-  heap->course.interval_ns = hs_max_u64(now_ns - heap->paced_ns, 1);
-  heap->paced_ns = now_ns;
 static bool is_far_beyond_goal(const compact_heap *heap) {
   const uint64_t goal = hs_pacer_goal(&heap->pacer);
   // While there is marking to do, assists keep the pace, and waiting is only for when they fail.
@@ -192,17 +209,32 @@ static void stall(compact_heap *heap, compact_thread *thread, size_t bytes) {
   hs_event_log_add(&heap->log, HS_EVENT_STALL, thread->base.id, begin_ns, hs_os_now_ns(), bytes);
 }
 
+// By the thread itself where that takes less than waking the collector: then a heap of the smallest size does
+// not outgrow its goal, however fast it fills.
+static void start_concurrent(compact_heap *heap, compact_thread *thread, size_t bytes) {
+  if (hs_load_relaxed(&heap->wanted) != 0 || hs_exchange_acq_rel(&heap->wanted, 1u) != 0)
+    return; // another thread sees to it
+  const uint64_t begin_ns = hs_os_now_ns();
+  if (!hs_load_relaxed(&heap->cycles_are_small) ||
+      !hs_marking_suits_inline(&heap->marking, &thread->base)) {
+    hs_background_wake(&heap->collector);
+    return;
+  }
+  (void)cp_cycle_run(heap, thread, HEAP_COLLECT_MINOR, CP_REASON_DUE);
+  hs_store_relaxed(&heap->wanted, 0u);
+  hs_event_log_add(&heap->log, HS_EVENT_STALL, thread->base.id, begin_ns, hs_os_now_ns(), bytes);
+}
+
 void cp_pace_step(compact_thread *thread, size_t bytes) {
   compact_heap *const heap = thread->heap;
+  hs_thread_visit(&thread->base);
   const bool marking = hs_marking_is_on(&heap->marking);
   if (!marking && !cp_pace_is_due(heap)) return;
   if (!cp_is_concurrent(heap)) {
     (void)cp_cycle_run(heap, thread, HEAP_COLLECT_MINOR, CP_REASON_DUE);
     return;
   }
-  if (!marking && hs_load_relaxed(&heap->wanted) == 0 &&
-      hs_exchange_acq_rel(&heap->wanted, 1u) == 0)
-    hs_background_wake(&heap->collector);
+  if (!marking) start_concurrent(heap, thread, bytes);
   if (hs_limiter_limiting(&heap->limiter)) return; // the program gets half of the time, at least
   if (marking) assist(heap, thread, bytes);
   stall(heap, thread, bytes);

@@ -317,6 +317,7 @@ struct compact_heap {
   _Atomic(uint64_t) since_bytes;   // [atomic] taken by threads since then
   _Atomic(uint64_t) trigger_bytes; // [atomic] the next cycle is due at this many since then
   _Atomic(uint32_t) wanted;        // [atomic] the collector thread has been asked for a cycle
+  _Atomic(bool) cycles_are_small;  // [atomic] the last one did little but mark
   _Atomic(uint32_t)
       cycles_count; // [atomic] completed, modulo 2^32; ends the wait of stalled threads
   _Atomic(uint64_t) black_bytes; // [atomic] objects allocated black in this marking, see I-cp-13
