@@ -95,6 +95,8 @@ static double utilisation(const compact_heap *heap) {
 //   so that the peak of the footprint is what gogc says of objects alone. The price is a cycle more often, and
 //   what that costs is bounded (THRIFT_CPU): a program that keeps the collector busy gets nearly the whole
 //   room, and one that does not, as a cache, gets the memory back.
+//   Only that black objects bring no room of their own does not depend on the price: the faster the program is
+//   while objects are marked the more of them there are, and the peak would go up with it.
 static uint64_t overhead_bytes(const compact_heap *heap, double share) {
   const uint64_t black = hs_min_u64(hs_load_relaxed(&heap->black_bytes), heap->totals.live_bytes);
   const uint64_t entries = heap->totals.live_objects * sizeof(compact_entry);
@@ -131,7 +133,10 @@ static uint64_t thrift_bytes(compact_heap *heap, uint64_t marked_bytes) {
   if (!(room > 0)) return 0; // off: no goal
   // Cycles that are 1 / (1 - saved) times as frequent cost as many times as much.
   const double affordable = hs_min_double(THRIFT_CPU / (thrift->cost + THRIFT_CPU), MAX_SAVED);
-  thrift->saved = hs_min_double((double)overhead_bytes(heap, share) / room, affordable);
+  const double black = share * (double)hs_load_relaxed(&heap->black_bytes);
+  thrift->saved =
+      hs_max_double(hs_min_double((double)overhead_bytes(heap, share) / room, affordable),
+                    hs_min_double(black / room, MAX_SAVED));
   return (uint64_t)(thrift->saved * room);
 }
 
