@@ -16,19 +16,23 @@
 //     slot -> mark bit set, entry prefetched -> [entries] -> counted; with slots: queue
 //     queue -> object prefetched -> [objects] -> slots scanned
 //   Both belong to a slice of marking and are empty at its end: what is left goes into the queue.
-//   I-cp-8: an object that a marker has marked is in one of its two buffers, in its slab (below) or in a
-//           queue, or has been scanned, or will be found by a rescan after an overflow
+//   I-cp-8: an object that a marker has marked is in one of its two buffers, in the batch of its slab (below)
+//           or in a queue, or has been scanned, or will be found by a rescan after an overflow
 //           (Note [mark overflow]).
 //
 // Note [slab at a time]
 //   Objects that were allocated together have neighbouring entries and tend to refer to each other. So a
-//   grey object is scanned together with what can be reached from it within its slab of the table, round
-//   by round: references into the slab are collected in a bitmap, then merged into the mark bits with one
-//   atomic or per word. What that set anew no other marker has; its entries lie side by side, its objects
-//   are prefetched all together and then scanned: the next round. Only other references take the way
-//   through the buffers. The non-moving heap does the same with its pages.
+//   grey object is scanned together with what can be reached from it within its slab of the table.
+//   References into the slab are collected in a byte map, then merged into the mark bits with one
+//   atomic or per word. What that set anew no other marker has; its entries lie side by side. Each is looked at
+//   once: the object is counted and prefetched, and the entry's content goes into a batch. When the batch is
+//   full, or no reference is left to merge, its objects are scanned, but for the last ones, which have just
+//   been prefetched: while more were found those wait for what comes next. Only references to other slabs take
+//   the way through the buffers. The non-moving heap does the same with its pages.
+//   A slice that ends in a slab goes on for SLAB_REFS: to take up the rest one by one would take longer.
 #include <string.h>
 
+#include "allocators/base/bytemap.h"
 #include "compact/cp_internal.h"
 
 enum {
@@ -37,31 +41,49 @@ enum {
   // Objects with more slots are scanned in pieces of this many, a page of them, so that no slice of an
   // assisting thread is longer, and an array's elements are not all queued at once.
   PIECE_REFS = 512,
+  // Objects of a slab that are claimed before the first of them is scanned, about, and that wait for the next
+  // batch: as many misses as a core can have under way.
+  BATCH = 64,
+  BATCH_KEPT = 16,
+  BATCH_ROOM = BATCH - 1 + CP_WORD_ENTRIES, // a word may come on top of an almost full one
+  // References that a slice may look at beyond its budget, of the slab it is at: a slab of pairs, 5 us.
+  SLAB_REFS = 2 * CP_SLAB_ENTRIES,
   // Grey word for a piece: tag, index of the entry, number of the piece.
   PIECE_TAG = 1,
   PIECE_ENTRY_SHIFT = 3,
   PIECE_NUMBER_SHIFT = PIECE_ENTRY_SHIFT + 32,
 };
 
+static const uint64_t NO_BUDGET = UINT64_MAX / 2; // of references for a slice
+
 typedef struct fifo {
   uintptr_t words[PIPELINE]; // 0: empty
   uint32_t at;
 } fifo;
 
+// Marked small objects of one region that are not yet charged to it, nor in `done`.
+typedef struct tally {
+  uint32_t region;
+  uint64_t live; // granules and number, as CP_LIVE
+} tally;
+
 typedef struct marker {
   compact_heap *heap;
   hs_grey *grey;
   _Atomic(uint64_t) *bits;
-  fifo entries, objects; // addresses of entries; grey words
-  uint64_t found
-      [CP_SLAB_WORDS];  // entries of the slab at hand that were referred to since the last round
-  uint32_t found_words; // bit w: found[w] is not 0. All 0 between grey words
-  uint32_t live_region; // to be charged with `live`
-  uint64_t live;
+  fifo entries, objects;          // addresses of entries; grey words
+  uint8_t found[CP_SLAB_ENTRIES]; // byte map of the slab at hand; empty between grey words
+  tally tally;
   hs_marked done;
   uint64_t refs, max_refs; // looked at in this slice, and the slice's budget
   bool renames;            // Note [twins]
 } marker;
+
+// Claimed objects of the slab at hand, each with slots and in one piece. Note [slab at a time].
+typedef struct batch {
+  unsigned count;
+  uint64_t words[BATCH_ROOM]; // contents of their entries
+} batch;
 
 static marker begin(compact_heap *heap, hs_grey *grey, uint64_t max_refs) {
   return (marker){.heap = heap,
@@ -88,27 +110,37 @@ static inline bool mark_try(const marker *m, uint32_t index) {
   return (hs_or_acq_rel(word, bit) & bit) == 0; // pairs: rescan
 }
 
-static void charge_region(marker *m) {
-  if (m->live == 0) return;
-  hs_add_relaxed(&cp_region_at(m->heap, m->live_region)->live,
-                 m->live); // read when all markers have left
-  m->live = 0;
+static void charge_region(marker *m, tally t) {
+  if (t.live == 0) return;
+  const uint64_t bytes = (uint64_t)(uint32_t)t.live << COMPACT_GRANULE_SHIFT, count = t.live >> 32;
+  hs_add_relaxed(&cp_region_at(m->heap, t.region)->live,
+                 CP_LIVE(bytes, count)); // read when all markers have left
+  m->done.bytes += bytes;
+  m->done.objects_count += count;
 }
 
-// Charges a marked object to its region, in one sum with those before it; true when it has slots.
-static inline bool count_object(marker *m, uint64_t word) {
-  m->done.objects_count++;
-  if (HS_UNLIKELY(word & CP_ENTRY_LARGE)) {
-    const cp_large *const large = cp_large_at(m->heap, cp_entry_descriptor(word));
-    m->done.bytes += large->bytes;
-    return large->ref_count > 0;
-  }
-  const uint32_t bytes = cp_entry_bytes(word);
+// The tally with a small object more; by value, so that a loop keeps it in registers.
+static inline tally tally_add(marker *m, tally t, uint64_t word) {
   const uint32_t region = (uint32_t)(cp_entry_offset(word) >> CP_REGION_SHIFT);
-  if (region != m->live_region) charge_region(m);
-  m->live_region = region;
-  m->live += CP_LIVE(bytes, 1);
-  m->done.bytes += bytes;
+  if (HS_UNLIKELY(region != t.region)) {
+    charge_region(m, t);
+    t = (tally){.region = region};
+  }
+  t.live += CP_LIVE(cp_entry_granules(word), 1);
+  return t;
+}
+
+static bool count_large(marker *m, uint64_t word) {
+  const cp_large *const large = cp_large_at(m->heap, cp_entry_descriptor(word));
+  m->done.objects_count++;
+  m->done.bytes += large->bytes;
+  return large->ref_count > 0;
+}
+
+// Counts a marked object; true when it has slots.
+static inline bool count_object(marker *m, uint64_t word) {
+  if (HS_UNLIKELY(word & CP_ENTRY_LARGE)) return count_large(m, word);
+  m->tally = tally_add(m, m->tally, word);
   return cp_entry_refs(word) > 0;
 }
 
@@ -116,8 +148,7 @@ static inline void queue_object(marker *m, uintptr_t entry) {
   if (count_object(m, cp_entry_load((const compact_entry *)entry))) hs_grey_push(m->grey, entry);
 }
 
-static inline void mark_ref(marker *m, uintptr_t ref) {
-  if (ref == 0) return;
+static HS_NOINLINE void mark_ref(marker *m, uintptr_t ref) {
   compact_entry *const entry = cp_entry_of((heap_ref){ref});
   HS_ASSERT(cp_entry_is_allocated(m->heap, (heap_ref){ref}));
   if (!mark_try(m, cp_entry_index(m->heap, entry))) return;
@@ -139,26 +170,26 @@ static uintptr_t rename_slot(marker *m, heap_ref *slot, uintptr_t ref) {
 
 static const uintptr_t NO_SLAB = UINTPTR_MAX - CP_SLAB_BYTES; // no reference lies in it
 
-// References into the slab are only noted, Note [slab at a time].
-static inline void mark_slots(marker *m, uintptr_t slab, heap_ref *slots, size_t count) {
-  const bool renames = m->renames;
-  uint32_t found_words = m->found_words;
+// References into the slab are only noted, Note [slab at a time]. found_words has a bit for each word of `found`
+// that is not 0; what it is afterwards.
+static inline uint32_t mark_slots(marker *m, uintptr_t slab, heap_ref *slots, size_t count,
+                                  uint32_t found_words, bool renames) {
+  uint8_t *const found = m->found;
   for (size_t i = 0; i < count; i++) {
     uintptr_t ref =
         hs_load_acquire((const _Atomic(uintptr_t) *)&slots[i].bits); // pairs: compact_store
     if (HS_UNLIKELY(renames)) ref = rename_slot(m, &slots[i], ref);
     const size_t offset = ref - slab;
     if (offset >= CP_SLAB_BYTES) { // null, too
-      mark_ref(m, ref);
+      if (ref != 0) mark_ref(m, ref);
       continue;
     }
     HS_PREFETCH((const void *)ref);
     const unsigned index = (unsigned)(offset / sizeof(compact_entry));
-    m->found[index / CP_WORD_ENTRIES] |= 1ull << (index % CP_WORD_ENTRIES);
+    hs_bytemap_add(found, index);
     found_words |= 1u << (index / CP_WORD_ENTRIES);
   }
-  m->found_words = found_words;
-  m->refs += count;
+  return found_words;
 }
 
 static void mark_only(void *context, heap_ref ref) {
@@ -167,7 +198,7 @@ static void mark_only(void *context, heap_ref ref) {
   if (m.renames) entry = cp_twin_of(m.heap, entry);
   if (!mark_try(&m, cp_entry_index(m.heap, entry))) return;
   (void)count_object(&m, cp_entry_load(entry));
-  charge_region(&m);
+  charge_region(&m, m.tally);
   hs_add_relaxed(&m.heap->marking.objects_count, m.done.objects_count);
   hs_add_relaxed(&m.heap->marking.bytes, m.done.bytes);
 }
@@ -192,61 +223,76 @@ static inline size_t first_slot_of_grey(uintptr_t grey) {
   return (grey & HS_GREY_TAGS) == 0 ? 0 : (size_t)(grey >> PIECE_NUMBER_SHIFT) * PIECE_REFS;
 }
 
+// ---- one slab -----------------------------------------------------------------------------------
+
 // Marks what was found in one word of the slab; what had not been marked.
 static inline uint64_t claim_found(marker *m, _Atomic(uint64_t) *marks, unsigned w) {
-  const uint64_t claimed = m->found[w] & ~hs_load_relaxed(&marks[w]);
-  m->found[w] = 0;
+  const uint64_t claimed = hs_bytemap_take(m->found, w) & ~hs_load_relaxed(&marks[w]);
   return claimed == 0 ? 0 : claimed & ~hs_or_acq_rel(&marks[w], claimed); // pairs: rescan
 }
 
-// Counts what was claimed; of that, what is to be scanned here, prefetched.
-static inline uint64_t count_claimed(marker *m, const compact_entry *entries, uint64_t claimed) {
-  uint64_t scans = 0;
+// Counts what was claimed in a word. What is to be scanned here goes into the batch, and what is too much for the
+// slice is somebody's next work.
+static inline void count_claimed(marker *m, batch *b, const compact_entry *slab, unsigned w,
+                                 uint64_t claimed) {
+  const char *const objects = m->heap->objects;
+  const uint64_t limit = m->max_refs + SLAB_REFS;
+  uint64_t refs = m->refs, granules = 0;
+  tally t = m->tally;
+  unsigned count = b->count;
   for (; claimed != 0; claimed &= claimed - 1) {
-    const unsigned i = hs_ctz64(claimed);
-    const uint64_t word = cp_entry_load(&entries[i]);
-    if (!count_object(m, word)) continue;
-    if (HS_UNLIKELY(word & CP_ENTRY_LARGE) || cp_entry_refs(word) > PIECE_REFS) {
-      hs_grey_push(m->grey, (uintptr_t)&entries[i]);
+    const unsigned at = w * CP_WORD_ENTRIES + hs_ctz64(claimed);
+    const uint64_t word = cp_entry_load(&slab[at]);
+    const uint64_t slots = word >> COMPACT_REFS_SHIFT; // more, if LARGE
+    if (HS_UNLIKELY(slots > PIECE_REFS || refs + slots > limit)) {
+      m->tally = t;
+      queue_object(m, (uintptr_t)&slab[at]);
+      t = m->tally;
       continue;
     }
-    HS_PREFETCH(m->heap->objects + cp_entry_offset(word));
-    scans |= 1ull << i;
+    t = tally_add(m, t, word);
+    if (slots == 0) continue;
+    HS_PREFETCH(objects + cp_entry_offset(word));
+    refs += slots;
+    granules += cp_entry_granules(word);
+    b->words[count++] = word;
   }
-  return scans;
+  m->tally = t;
+  m->refs = refs;
+  m->done.scanned_bytes += granules << COMPACT_GRANULE_SHIFT;
+  b->count = count;
 }
 
-// One object of at most PIECE_REFS slots; when the slice is over, somebody's next work.
-static inline void scan_in_slab(marker *m, compact_entry *entry) {
-  if (HS_UNLIKELY(m->refs >= m->max_refs)) {
-    hs_grey_push(m->grey, (uintptr_t)entry);
-    return;
+// Scans the first objects of the batch; what words of `found` have references afterwards.
+static inline uint32_t scan_batch(marker *m, batch *b, uintptr_t slab, unsigned count) {
+  char *const objects = m->heap->objects;
+  const bool renames = m->renames;
+  uint32_t found_words = 0;
+  for (unsigned i = 0; i < count; i++) {
+    const uint64_t word = b->words[i];
+    found_words = mark_slots(m, slab, (heap_ref *)(void *)(objects + cp_entry_offset(word)),
+                             word >> COMPACT_REFS_SHIFT, found_words, renames);
   }
-  const uint64_t word = cp_entry_load(entry);
-  mark_slots(m, (uintptr_t)entry & ~(uintptr_t)(CP_SLAB_BYTES - 1),
-             (heap_ref *)(void *)(m->heap->objects + cp_entry_offset(word)), cp_entry_refs(word));
-  m->done.scanned_bytes += cp_entry_bytes(word);
+  b->count -= count;
+  memmove(b->words, b->words + count, b->count * sizeof b->words[0]);
+  return found_words;
 }
 
 // What was found in the slab, and what that leads to.
-static void scan_found(marker *m, uintptr_t slab) {
+static void scan_found(marker *m, uintptr_t slab, uint32_t found_words) {
   compact_entry *const entries = (compact_entry *)slab;
   _Atomic(uint64_t) *const marks = m->bits + cp_entry_index(m->heap, entries) / CP_WORD_ENTRIES;
-  while (m->found_words != 0) {
-    uint64_t scans[CP_SLAB_WORDS];
-    uint32_t words = 0;
-    for (uint32_t left = m->found_words; left != 0; left &= left - 1) {
-      const unsigned w = hs_ctz64(left);
-      scans[w] = count_claimed(m, entries + w * CP_WORD_ENTRIES, claim_found(m, marks, w));
-      words |= (uint32_t)(scans[w] != 0) << w;
+  batch b;
+  b.count = 0;
+  do {
+    for (; found_words != 0 && b.count < BATCH; found_words &= found_words - 1) {
+      const unsigned w = hs_ctz64(found_words);
+      count_claimed(m, &b, entries, w, claim_found(m, marks, w));
     }
-    m->found_words = 0;
-    for (; words != 0; words &= words - 1) {
-      const unsigned w = hs_ctz64(words);
-      for (uint64_t left = scans[w]; left != 0; left &= left - 1)
-        scan_in_slab(m, entries + w * CP_WORD_ENTRIES + hs_ctz64(left));
-    }
-  }
+    // Few objects are all there is at the moment: nothing to fetch in between.
+    const unsigned kept = b.count > 2 * BATCH_KEPT ? BATCH_KEPT : 0;
+    found_words |= scan_batch(m, &b, slab, b.count - kept);
+  } while (found_words != 0 || b.count != 0);
 }
 
 static inline void scan(marker *m, uintptr_t grey) {
@@ -254,19 +300,21 @@ static inline void scan(marker *m, uintptr_t grey) {
   const uintptr_t slab = (uintptr_t)entry & ~(uintptr_t)(CP_SLAB_BYTES - 1);
   const uint64_t word = cp_entry_load(entry);
   size_t count;
-  heap_ref *const slots = cp_object_slots(m->heap, word, &count);
-  if (HS_LIKELY(count <= PIECE_REFS)) {
-    mark_slots(m, slab, slots, count);
+  heap_ref *slots = cp_object_slots(m->heap, word, &count);
+  if (HS_LIKELY(word >> COMPACT_REFS_SHIFT <= PIECE_REFS)) {
     m->done.scanned_bytes += cp_entry_bytes(word);
-  } else {
+  } else { // or LARGE
     const size_t first = first_slot_of_grey(grey), left = count - first;
     // The rest first, so that another marker may take it meanwhile. If it is dropped, a rescan does it.
     if (left > PIECE_REFS)
       hs_grey_push(m->grey, piece_word(cp_entry_index(m->heap, entry), first / PIECE_REFS + 1));
-    mark_slots(m, slab, slots + first, hs_min_size(left, PIECE_REFS));
-    m->done.scanned_bytes += hs_min_size(left, PIECE_REFS) * sizeof(heap_ref);
+    slots += first;
+    count = hs_min_size(left, PIECE_REFS);
+    m->done.scanned_bytes += count * sizeof(heap_ref);
   }
-  if (m->found_words != 0) scan_found(m, slab);
+  m->refs += count;
+  const uint32_t found_words = mark_slots(m, slab, slots, count, 0, m->renames);
+  if (found_words != 0) scan_found(m, slab, found_words);
 }
 
 // ---- a slice ------------------------------------------------------------------------------------
@@ -282,16 +330,17 @@ static bool flush_entries(marker *m) {
   return any;
 }
 
-// The same, by scanning, or by putting it back into the queue.
-static bool flush_objects(marker *m, bool scans) {
+// The same, by scanning, or when the slice is over by putting it back into the queue.
+static bool flush_objects(marker *m) {
   bool any = false;
   for (int i = 0; i < PIPELINE; i++) {
     const uintptr_t ready = fifo_pass(&m->objects, 0);
-    if (ready && scans)
+    if (ready == 0) continue;
+    any = true;
+    if (m->refs < m->max_refs)
       scan(m, ready);
-    else if (ready)
+    else
       hs_grey_push(m->grey, ready);
-    any |= ready != 0;
   }
   return any;
 }
@@ -318,11 +367,11 @@ static hs_marked drain(void *context, hs_grey *grey, uint64_t refs) {
     while (m.refs < refs && hs_grey_pop(grey, &word)) step(&m, word);
     if (m.refs >= refs) { // the slice is over
       (void)flush_entries(&m);
-      (void)flush_objects(&m, false);
+      (void)flush_objects(&m);
       break;
     }
-  } while (flush_entries(&m) || flush_objects(&m, true));
-  charge_region(&m);
+  } while (flush_entries(&m) || flush_objects(&m));
+  charge_region(&m, m.tally);
   return m.done;
 }
 
@@ -334,9 +383,9 @@ static void rescan_marked(marker *m) {
        cp_walk_next(&walk, &index);) {
     size_t count; // not through the queue, which may have no room for even one word
     heap_ref *const slots = cp_object_slots(m->heap, cp_entry_load(m->heap->table + index), &count);
-    mark_slots(m, NO_SLAB, slots, count);
+    (void)mark_slots(m, NO_SLAB, slots, count, 0, m->renames);
     (void)flush_entries(m);
-    const hs_marked more = drain(m->heap, m->grey, UINT64_MAX);
+    const hs_marked more = drain(m->heap, m->grey, NO_BUDGET);
     m->done.objects_count += more.objects_count;
     m->done.bytes += more.bytes;
     m->done.scanned_bytes += more.scanned_bytes;
@@ -351,9 +400,9 @@ static hs_marked rescan(void *context, hs_grey *grey) {
   const bool stops = !hs_world_is_stopped(&heap->world);
   if (stops) hs_world_stop(&heap->world, heap->course.self);
   cp_cache_release_all_stw(heap);
-  marker m = begin(heap, grey, UINT64_MAX);
+  marker m = begin(heap, grey, NO_BUDGET);
   rescan_marked(&m);
-  charge_region(&m);
+  charge_region(&m, m.tally);
   if (stops) hs_world_start(&heap->world);
   return m.done;
 }

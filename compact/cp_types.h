@@ -50,8 +50,11 @@ static inline void cp_entry_store(compact_entry *entry, uint64_t word) {
 static inline size_t cp_entry_offset(uint64_t word) {
   return (size_t)(uint32_t)word << COMPACT_GRANULE_SHIFT;
 }
+static inline uint32_t cp_entry_granules(uint64_t word) {
+  return (uint32_t)(word >> COMPACT_SIZE_SHIFT & COMPACT_FIELD_MAX);
+}
 static inline uint32_t cp_entry_bytes(uint64_t word) {
-  return (uint32_t)(word >> COMPACT_SIZE_SHIFT & COMPACT_FIELD_MAX) << COMPACT_GRANULE_SHIFT;
+  return cp_entry_granules(word) << COMPACT_GRANULE_SHIFT;
 }
 static inline uint32_t cp_entry_refs(uint64_t word) {
   return (uint32_t)(word >> COMPACT_REFS_SHIFT & COMPACT_FIELD_MAX);
