@@ -238,7 +238,9 @@ HS_COLD heap_ref compact_name_slow(const compact_thread *thread, heap_ref ref) {
 }
 
 HS_COLD void compact_store_slow(compact_thread *thread, _Atomic(uintptr_t) *slot, heap_ref value) {
-  hs_barrier_store_slow(&thread->base, slot, compact_name(thread, value).bits);
+  const bool renames = hs_load_acquire(thread->two_names) != 0;
+  const heap_ref name = HS_UNLIKELY(renames) ? compact_name_slow(thread, value) : value;
+  hs_barrier_store_slow(&thread->base, slot, name.bits);
 }
 
 // ---- when the marking is complete ---------------------------------------------------------------

@@ -33,7 +33,9 @@ void hs_shade(hs_thread *thread, uintptr_t ref) {
 }
 
 void hs_barrier_store_slow(hs_thread *thread, _Atomic(uintptr_t) *slot, uintptr_t value) {
-  hs_shade(thread, hs_load_relaxed(slot)); // threads that share a slot synchronise: no other writer
+  // Threads that share a slot synchronise: no other writer. Slots of new objects are null.
+  const uintptr_t old = hs_load_relaxed(slot);
+  if (old != 0) hs_shade(thread, old);
   if (thread->barrier == HS_BARRIER_GREY) hs_shade(thread, value);
   hs_store_release(slot, value); // pairs: the marker's load of the slot
 }
