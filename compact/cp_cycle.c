@@ -79,15 +79,11 @@ static void turn(compact_heap *heap) {
   phase_end(&clock, HS_EVENT_SWEEP, freed_bytes);
 }
 
-// False: time is over, and there is more to move.
-static bool evacuate(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t budget_ns,
-                     phase_clock *clock) {
+static void evacuate(compact_heap *heap, cp_back_map *map, cp_effort effort, phase_clock *clock) {
   uint64_t moved = 0;
-  const uint64_t until_ns = budget_ns == UINT64_MAX ? budget_ns : clock->begin_ns + budget_ns;
-  const bool done = cp_evacuate_stw(heap, map, effort, until_ns, &moved);
+  (void)cp_evacuate_stw(heap, map, effort, UINT64_MAX, &moved);
   heap->totals.moved_bytes += moved;
   if (moved > 0) phase_end(clock, HS_EVENT_COMPACT, moved);
-  return done;
 }
 
 static void rename_handles(compact_heap *heap, cp_effort effort) {
@@ -124,15 +120,30 @@ static uint64_t pause_budget_ns(const compact_heap *heap) {
   return (uint64_t)heap->config.pause_budget_us * 1000;
 }
 
-// One stop for moving objects; false: there are more.
+// When the moving in a stop has to end. The way to the safepoint is part of the stop; where it was long, a quarter of
+// the budget is for moving nevertheless, else the stop would be for nothing. Resuming takes a little, too.
+static uint64_t end_of_moving(uint64_t asked_ns, uint64_t reached_ns, uint64_t budget_ns) {
+  if (budget_ns == UINT64_MAX) return UINT64_MAX;
+  const uint64_t resume_ns = budget_ns / 16;
+  return hs_max_u64(asked_ns + budget_ns, reached_ns + budget_ns / 4) - resume_ns;
+}
+
+// One stop for moving objects; false: there are more. Note [short stops] in cp_evacuate.c.
 static bool evacuate_in_stop(compact_heap *heap, cp_back_map *map, cp_effort effort,
                              uint64_t budget_ns) {
+  if (!cp_evacuate_prepare(heap, map, effort, budget_ns)) return true;
+  uint64_t moved = 0;
+  const uint64_t asked_ns = hs_os_now_ns();
   hs_world_stop(&heap->world, heap->course.self);
-  phase_clock clock = {heap, hs_os_now_ns()};
-  const uint64_t begin_ns = clock.begin_ns;
-  const bool done = evacuate(heap, map, effort, budget_ns, &clock);
-  hs_limiter_pause(&heap->limiter, begin_ns, hs_os_now_ns());
+  const uint64_t begin_ns = hs_os_now_ns();
+  const bool done =
+      cp_evacuate_stw(heap, map, effort, end_of_moving(asked_ns, begin_ns, budget_ns), &moved);
+  heap->totals.moved_bytes += moved;
+  const uint64_t end_ns = hs_os_now_ns();
+  hs_limiter_pause(&heap->limiter, begin_ns, end_ns);
   hs_world_start(&heap->world);
+  if (moved > 0)
+    hs_event_log_add(&heap->log, HS_EVENT_COMPACT, id_of(&heap->course), begin_ns, end_ns, moved);
   return done;
 }
 
@@ -143,6 +154,7 @@ static void evacuate_in_turns(compact_heap *heap, cp_back_map *map, cp_effort ef
     // Awake early: no harm.
     (void)hs_os_futex_wait(&heap->collector.wake, wake, pause_budget_ns(heap));
   }
+  cp_relocate_give_up(heap, map);
 }
 
 // What writers would not let go is moved in one stop, as far as its budget goes; the rest stays where it is
@@ -226,7 +238,7 @@ static void finish_stopped(compact_heap *heap, cp_effort effort) {
   if (heap->config.compaction) cp_back_map_make(heap, &map, effort);
   turn(heap);
   place(heap, &map, effort);
-  (void)evacuate(heap, &map, effort, UINT64_MAX, &clock);
+  evacuate(heap, &map, effort, &clock);
   cp_back_map_destroy(heap, &map);
   rename_handles(heap, effort);
   cp_pace_end(heap);

@@ -24,6 +24,7 @@ static bool back_map_init(compact_heap *heap, cp_back_map *map, uint64_t objects
 }
 
 void cp_back_map_destroy(compact_heap *heap, cp_back_map *map) {
+  if (map->to.heap) cp_destination_close(&map->to);
   if (!map->entries) return;
   hs_os_unmap(map->entries, map->bytes);
   hs_sub_relaxed(&heap->side_bytes, (uint64_t)map->bytes);
@@ -103,12 +104,24 @@ void cp_back_map_remake_stw(compact_heap *heap, cp_back_map *map, cp_effort effo
 
 // ---- destinations -------------------------------------------------------------------------------
 
-void cp_destination_close(cp_destination *to) {
-  if (to->region == CP_NONE) return;
+static void give_region(cp_destination *to, uint32_t *region) {
+  if (*region == CP_NONE) return;
   hs_mutex_lock(&to->heap->lock);
-  cp_region_give_locked(to->heap, to->region);
+  cp_region_give_locked(to->heap, *region);
   hs_mutex_unlock(&to->heap->lock);
-  to->region = CP_NONE;
+  *region = CP_NONE;
+}
+
+static uint32_t take_region(cp_destination *to) {
+  hs_mutex_lock(&to->heap->lock);
+  const uint32_t region = cp_region_take_locked(to->heap, to->fresh);
+  hs_mutex_unlock(&to->heap->lock);
+  return region;
+}
+
+void cp_destination_close(cp_destination *to) {
+  give_region(to, &to->region);
+  give_region(to, &to->spare);
 }
 
 char *cp_destination_room(cp_destination *to, uint32_t bytes) {
@@ -125,13 +138,38 @@ char *cp_destination_room(cp_destination *to, uint32_t bytes) {
         if (r->dirty < end) r->dirty = end;
         return start;
       }
-      cp_destination_close(to);
+      give_region(to, &to->region);
     }
-    hs_mutex_lock(&heap->lock);
-    to->region = cp_region_take_locked(heap, to->fresh);
-    hs_mutex_unlock(&heap->lock);
+    to->region = to->spare != CP_NONE ? to->spare : take_region(to);
+    to->spare = CP_NONE;
     if (to->region == CP_NONE) return NULL;
   }
+}
+
+// Charges and touches the next `bytes` of an open region, or the rest of it; how much that is. What is
+// resident was touched before, and above `dirty` it stays zero.
+static uint32_t touch_ahead(compact_heap *heap, uint32_t region, uint32_t bytes) {
+  cp_region *const r = cp_region_at(heap, region);
+  const uint32_t room = CP_REGION_BYTES - r->top;
+  if (bytes > room) bytes = room;
+  const uint32_t end = r->top + bytes, resident = r->resident;
+  if (!cp_region_charge(heap, r, end, true)) return bytes; // the moves may have what is left
+  char *const start = cp_region_start(heap, region);
+  for (uint32_t at = resident; at < end; at += CP_PAGE_BYTES) {
+    hs_track_live(start + at, CP_GRANULE_BYTES);
+    hs_store_relaxed((_Atomic(uint64_t) *)(void *)(start + at), (uint64_t)0);
+    hs_track_free(start + at, CP_GRANULE_BYTES);
+  }
+  return bytes;
+}
+
+static void destination_prepare(cp_destination *to, uint32_t bytes) {
+  if (to->region == CP_NONE) to->region = take_region(to);
+  if (to->region == CP_NONE) return;
+  const uint32_t touched = touch_ahead(to->heap, to->region, bytes);
+  if (touched == bytes) return;
+  if (to->spare == CP_NONE) to->spare = take_region(to);
+  if (to->spare != CP_NONE) (void)touch_ahead(to->heap, to->spare, bytes - touched);
 }
 
 // The last room taken is not needed. Its bytes were written: `dirty` stays.
@@ -173,42 +211,49 @@ static bool move_one(compact_heap *heap, compact_entry *entry, cp_region *source
   return true;
 }
 
-// Moves objects of one source, in order, until none is left or the time is over; false: no memory.
-// The clock is read at most once per CLOCK_BYTES copied: some microseconds.
-static bool evacuate_region(compact_heap *heap, const uint32_t *entries, uint32_t region,
-                            cp_destination *to, uint64_t until_ns, uint64_t *moved) {
-  enum { CLOCK_BYTES = 4096 };
-  cp_region *const r = cp_region_at(heap, region);
-  uint32_t since_clock = 0;
-  while (r->live_count > 0) {
-    cp_evacuate_prefetch(heap, entries + r->list, r->live_count);
-    const uint64_t before = *moved;
-    if (!move_one(heap, heap->table + entries[r->list], r, to, moved)) return false;
-    r->list++;
-    since_clock += (uint32_t)(*moved - before);
-    if (since_clock < CLOCK_BYTES) continue;
-    since_clock = 0;
-    if (hs_os_now_ns() >= until_ns) return true;
-  }
-  return true;
+// When to end a stop. Note [short stops]
+typedef struct stop_clock {
+  uint64_t until_ns, piece_ns; // the time that ends it; when the piece began
+  uint32_t piece_bytes;        // of the piece, until now
+  bool begun;                  // something was moved
+} stop_clock;
+
+// Before the next `bytes` are handled: whether that would take too long.
+static bool time_is_over(stop_clock *clock, uint32_t bytes) {
+  if (clock->until_ns == UINT64_MAX || !clock->begun) return false;
+  if (clock->piece_bytes + bytes <= CP_PIECE_BYTES) return false;
+  const uint64_t now_ns = hs_os_now_ns(), took_ns = now_ns - clock->piece_ns;
+  const uint32_t next_bytes = bytes > CP_PIECE_BYTES ? bytes : CP_PIECE_BYTES;
+  const uint64_t next_ns = took_ns * next_bytes / (clock->piece_bytes + 1); // it may be 0
+  clock->piece_ns = now_ns;
+  clock->piece_bytes = 0;
+  return now_ns >= clock->until_ns || next_ns > clock->until_ns - now_ns;
 }
 
-// The same for a source with pinned objects, which stay and are gathered at the beginning of its part of the map.
-// They are few sources, and small, so the clock is not looked at.
-static bool evacuate_around_pins(compact_heap *heap, uint32_t *entries, uint32_t region,
-                                 cp_destination *to, uint64_t *moved) {
-  cp_region *const r = cp_region_at(heap, region);
-  const uint32_t count = r->live_count;
-  uint32_t kept = 0;
-  bool full = false;
-  for (uint32_t i = 0; i < count; i++) {
-    compact_entry *const entry = heap->table + entries[r->list + i];
-    const bool stays = full || cp_pin_is_pinned_stw(heap, entry);
-    full = full || (!stays && !move_one(heap, entry, r, to, moved));
-    if (stays || full) entries[r->list + kept++] = entries[r->list + i];
+typedef enum pass { EMPTIED, OUT_OF_TIME, NO_ROOM } pass;
+
+// Moves the objects of the next source. What is left of it is [list, list + live_count) of the map at any time,
+// and begins with `kept` pinned objects.
+static pass evacuate_region(compact_heap *heap, cp_back_map *map, stop_clock *clock,
+                            uint64_t *moved) {
+  cp_region *const r = cp_region_at(heap, map->next);
+  while (r->live_count > map->kept) {
+    uint32_t *const next = map->entries + r->list + map->kept;
+    cp_evacuate_prefetch(heap, next, r->live_count - map->kept);
+    compact_entry *const entry = heap->table + *next;
+    if (cp_pin_is_pinned_stw(heap, entry)) {
+      map->kept++;
+      continue;
+    }
+    const uint32_t bytes = cp_entry_bytes(cp_entry_load(entry));
+    if (time_is_over(clock, bytes)) return OUT_OF_TIME;
+    if (!move_one(heap, entry, r, &map->to, moved)) return NO_ROOM;
+    clock->piece_bytes += bytes;
+    clock->begun = true;
+    *next = map->entries[r->list++]; // a kept one, or itself
   }
-  HS_ASSERT(kept == r->live_count);
-  return !full;
+  map->kept = 0;
+  return EMPTIED;
 }
 
 // A source is done with: free, or with what is left in it open to allocation again.
@@ -230,7 +275,7 @@ void cp_evacuate_finish(compact_heap *heap, const cp_back_map *map, uint32_t reg
 // were made of.
 uint64_t cp_evacuate_in_order_stw(compact_heap *heap, cp_back_map *map, const cp_order *order,
                                   bool fresh) {
-  cp_destination to = {heap, CP_NONE, fresh};
+  cp_destination to = {heap, CP_NONE, CP_NONE, fresh};
   uint64_t moved = 0;
   for (uint32_t i = 0; i < order->count; i++) {
     cp_evacuate_prefetch(heap, order->entries + i, order->count - i);
@@ -247,26 +292,48 @@ uint64_t cp_evacuate_in_order_stw(compact_heap *heap, cp_back_map *map, const cp
   return moved;
 }
 
-// Empties sources until the time is over or none is left; false: there are more. The map stays the caller's:
-// to unmap it takes as long as to copy, and need not be in the stop.
+// Note [short stops]
+//   A stop is to last no longer than its budget, so only what needs the stop is in it.
+//   Before it  the first source is looked up, and of destinations as much is charged and touched as a stop can fill:
+//              a page fault takes as long as copying some KiB.
+//   In it      the clock is read before a piece of CP_PIECE_BYTES, or an object that is larger, and the
+//              stop ends when the piece would take longer than is left, at the speed of the last one. One
+//              object is moved in any case. A source that becomes empty is free at once, which is cheap, and may be
+//              a destination. Descriptors that are passed over count as bytes; pins are looked up object by object.
+//   After it   what is logged; and when no source is left (cp_relocate_give_up) the pages around pinned objects are
+//              given back and the map is unmapped, with a system call each.
+//   Destinations stay open from stop to stop.
+bool cp_evacuate_prepare(compact_heap *heap, cp_back_map *map, cp_effort effort,
+                         uint64_t budget_ns) {
+  while (map->next < map->end && !(map->entries && cp_region_at(heap, map->next)->source))
+    map->next++;
+  if (map->next == map->end) return false;
+  if (!map->to.heap) map->to = cp_destination_none(heap, effort);
+  const double bytes = (double)budget_ns * heap->moved_bytes_per_ns;
+  destination_prepare(&map->to, bytes < CP_REGION_BYTES ? (uint32_t)bytes : CP_REGION_BYTES);
+  return true;
+}
+
+// Empties sources until the time is over or none is left; false: there are more. Without a limit of time all sources
+// are finished; with one, those that cannot be emptied are left to cp_relocate_give_up.
 bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t until_ns,
                      uint64_t *moved) {
   if (map->next == map->end) return true;
-  cp_destination to = {heap, CP_NONE, effort == CP_EFFORT_EVERYTHING};
-  cp_evacuate_count_pins(heap, map->end); // there may be new ones since the choice
-  for (; map->next < map->end && hs_os_now_ns() < until_ns; map->next++) {
+  if (!map->to.heap) map->to = cp_destination_none(heap, effort);
+  const bool limited = until_ns != UINT64_MAX;
+  stop_clock clock = {.until_ns = until_ns, .piece_ns = hs_os_now_ns()};
+  bool room = map->entries != NULL;
+  for (; map->next < map->end; map->next++) {
     cp_region *const r = cp_region_at(heap, map->next);
+    if (limited && (!room || time_is_over(&clock, sizeof *r))) break;
+    clock.piece_bytes += sizeof *r;
     if (!r->source) continue;
-    bool room = true;
-    if (map->entries && r->pinned > 0)
-      room = evacuate_around_pins(heap, map->entries, map->next, &to, moved);
-    else if (map->entries)
-      room = evacuate_region(heap, map->entries, map->next, &to, until_ns, moved);
-    if (room && map->entries && r->pinned == 0 && r->live_count > 0) break; // time is over
-    cp_evacuate_finish(heap, map, map->next);
-    if (!room) cp_back_map_destroy(heap, map); // the others stay as they are
+    const pass result = room ? evacuate_region(heap, map, &clock, moved) : NO_ROOM;
+    if (result == OUT_OF_TIME) break;
+    if (result == NO_ROOM) room = false; // the others stay as they are
+    if (r->live_count == 0 || !limited) cp_evacuate_finish(heap, map, map->next);
   }
-  cp_destination_close(&to);
+  if (limited && !room) map->next = map->end;
   if (map->next < map->end) return false;
   if (map->entries) cp_peak_note(heap);
   return true;

@@ -116,6 +116,18 @@ typedef struct cp_table_use {
   uint64_t top_slab;       // number of the highest of them, plus one
 } cp_table_use;
 
+// Where objects go: an open region that is not a source.
+typedef struct cp_destination {
+  compact_heap *heap;
+  uint32_t region; // CP_NONE: none yet
+  uint32_t spare;  // follows when that is full, prepared before a stop; CP_NONE: none
+  bool fresh;      // only regions that were empty, in stress mode's order
+} cp_destination;
+
+static inline cp_destination cp_destination_none(compact_heap *heap, cp_effort effort) {
+  return (cp_destination){heap, CP_NONE, CP_NONE, effort == CP_EFFORT_EVERYTHING};
+}
+
 // The objects of the regions that a cycle evacuates, found by a pass over the marked entries. Made
 // when marking is complete, beside the program or in the stop. It stays true until the next cycle frees
 // or renames a handle: nobody allocates in a source, and only its evacuation moves its objects.
@@ -123,9 +135,10 @@ typedef struct cp_back_map {
   uint32_t *entries;  // indices of the objects in sources, region by region; NULL: nothing can move
   size_t bytes;       // mapped
   uint32_t next, end; // regions still to be looked at
+  uint32_t kept;      // objects of region `next` that were found pinned. cp_evacuate.c
+  cp_destination to;  // of stops; heap NULL: none yet
   bool placing;       // sources are chosen, and cp_place_stw makes the rest of the map
 } cp_back_map;
-
 // All objects in the order in which they are to lie. Note [placement]
 typedef struct cp_order {
   uint32_t *entries; // their indices; NULL: nothing is to be put in order
@@ -133,13 +146,6 @@ typedef struct cp_order {
   uint32_t count;
   uint32_t far_objects, far_names; // how many do not lie where they should, behind the one before
 } cp_order;
-
-// Where objects go: an open region that is not a source.
-typedef struct cp_destination {
-  compact_heap *heap;
-  uint32_t region; // CP_NONE: none yet
-  bool fresh;      // only regions that were empty, in stress mode's order
-} cp_destination;
 
 // What moving objects came to.
 typedef struct cp_moves {
@@ -167,6 +173,12 @@ void cp_destination_undo(cp_destination *to, uint32_t bytes);
 void cp_destination_count(const cp_destination *to, cp_region *source, uint32_t bytes);
 void cp_destination_close(cp_destination *to);
 
+// Copied between two looks at the clock: some microseconds, and the least that a stop does, one object apart.
+enum { CP_PIECE_BYTES = 4096 };
+
+// Before a stop for moving objects; false: there is nothing to move. Note [short stops] in cp_evacuate.c.
+bool cp_evacuate_prepare(compact_heap *heap, cp_back_map *map, cp_effort effort,
+                         uint64_t budget_ns);
 // Empties sources until that time is over or none is left; false: there are more. Adds bytes moved.
 bool cp_evacuate_stw(compact_heap *heap, cp_back_map *map, cp_effort effort, uint64_t until_ns,
                      uint64_t *moved);

@@ -181,10 +181,8 @@ static uint64_t movable_left(const compact_heap *heap, const cp_back_map *map) {
 }
 
 bool cp_relocate(compact_heap *heap, cp_back_map *map, cp_effort effort, cp_moves *moves) {
-  relocation r = {.heap = heap,
-                  .map = map,
-                  .to = {heap, CP_NONE, effort == CP_EFFORT_EVERYTHING},
-                  .moves = moves};
+  relocation r = {
+      .heap = heap, .map = map, .to = cp_destination_none(heap, effort), .moves = moves};
   for (uint32_t region = 1; !map->entries && region < map->end; region++) // no memory for the map
     if (cp_region_at(heap, region)->source) cp_evacuate_finish(heap, map, region);
   // The second try is for objects that were written just then; what is always written fails again.
