@@ -74,9 +74,9 @@ void cp_back_map_make(compact_heap *heap, cp_back_map *map, cp_effort effort) {
   *map = (cp_back_map){.next = 1, .end = regions, .placing = cp_place_is_due(heap, effort)};
   cp_evacuate_count_pins(heap, regions);
   const uint64_t now_ns = hs_os_now_ns();
+  const cp_budget budget = cp_select_budget(heap, now_ns - heap->selected_ns);
   heap->course.selection =
-      cp_select_sources(heap, regions, map->placing ? CP_EFFORT_EVERYTHING : effort,
-                        cp_select_budget_bytes(heap, now_ns - heap->selected_ns));
+      cp_select_sources(heap, regions, map->placing ? CP_EFFORT_EVERYTHING : effort, &budget);
   heap->selected_ns = now_ns;
   const uint64_t objects = heap->course.selection.objects;
   if (objects > 0 && !map->placing && back_map_init(heap, map, objects))

@@ -153,11 +153,19 @@ typedef struct cp_moves {
   uint64_t aborted_count; // tries that a writer or a pin thwarted
 } cp_moves;
 
-// Turns regions below `regions` that are worth evacuating into sources. budget_bytes: to copy, for what is
-// wanted and not needed.
+// What the choice of an automatic cycle goes by. Note [selection]
+typedef struct cp_budget {
+  uint64_t
+      room_bytes; // that the pace leaves until the next cycle; UINT64_MAX: there is none to come
+  uint64_t cpu_bytes;  // to move, for what is wanted and not needed
+  uint64_t soon_bytes; // to move, for what is needed
+} cp_budget;
+
+// When regions were last chosen interval_ns ago.
+cp_budget cp_select_budget(const compact_heap *heap, uint64_t interval_ns);
+// Turns regions below `regions` that are worth evacuating into sources.
 cp_selection cp_select_sources(compact_heap *heap, uint32_t regions, cp_effort effort,
-                               uint64_t budget_bytes);
-uint64_t cp_select_budget_bytes(const compact_heap *heap, uint64_t interval_ns);
+                               const cp_budget *budget);
 const char *cp_verdict_name(cp_verdict verdict); // static storage
 bool cp_select_is_source(const cp_region *region, cp_effort effort);
 bool cp_select_renaming(const cp_table_use *use, cp_effort effort);

@@ -221,10 +221,11 @@ typedef struct cp_idle {
 
 // Why no more regions were chosen. Note [selection]
 typedef enum cp_verdict {
-  CP_VERDICT_ALL = 0,      // all were, as in a full collection or under memory pressure
+  CP_VERDICT_ALL = 0,      // all were, as in a full collection
   CP_VERDICT_DENSE,        // there was no need to begin
   CP_VERDICT_REACHED,      // predicted to be dense afterwards
-  CP_VERDICT_BUDGET,       // what is left would take too much time
+  CP_VERDICT_BUDGET,       // what is left would take too much CPU time
+  CP_VERDICT_SOON,         // what is left would take too long
   CP_VERDICT_FULL_REGIONS, // what is left has too little garbage in it
 } cp_verdict;
 
