@@ -101,7 +101,9 @@ static const plan_row plan_rows[] = {
     {"sizeshift", rows_all, "", "live=8388608 law=W8", "live=2097152 law=W8", 0},
     {"lru_cache", rows_all, "", "capacity=8388608 turnover=2", NULL, 0},
     {"redis_frag", rows_all, "",
-     "capacity=16777216 small_count=120000 large_count=28000 idle_ms=1500 rounds=1", NULL, 0},
+     "capacity=16777216 small_count=120000 large_count=28000 idle_ms=1500 rounds=1 "
+     "clock_puts=120000",
+     NULL, 0},
     {"adversary", rows_all, "", "kind=robson live=2097152", "kind=robson live=1048576", 0},
     {"adversary", rows_all, "", "kind=staircase live=2097152", NULL, 0},
     {"pins", rows_all, "", "mode=share percent=10", NULL, 0},

@@ -38,6 +38,7 @@ cache cache_make(workload_run *run, heap_ref *roots, cache_policy policy, uint64
              .bucket_mask = buckets - 1,
              .seed = workload_seed(run),
              .capacity_bytes = capacity_bytes,
+             .tick_puts = 1,
              .rng = hs_rng_seed(workload_seed(run) ^ cache_stream)};
   roots[ROOT_NEWEST] = roots[ROOT_OLDEST] = HEAP_NULL;
   roots[ROOT_TABLE] = workload_new(run, c.t, buckets, 0);
@@ -143,23 +144,27 @@ static void entry_remove(cache *c, heap_ref entry, heap_ref before) {
 static heap_ref entry_to_evict(cache *c) {
   if (c->policy == CACHE_LRU) return c->roots[ROOT_OLDEST];
   heap_ref oldest = entry_random(c);
-  uint64_t oldest_number = header_of(c, oldest).number;
+  uint64_t oldest_tick = header_of(c, oldest).number / c->tick_puts;
   for (int sample = 1; sample < SAMPLES; sample++) {
     const heap_ref entry = entry_random(c);
-    const uint64_t number = header_of(c, entry).number;
-    if (number >= oldest_number) continue;
+    const uint64_t tick = header_of(c, entry).number / c->tick_puts;
+    if (tick >= oldest_tick) continue;
     oldest = entry;
-    oldest_number = number;
+    oldest_tick = tick;
   }
   return oldest;
 }
 
-static void cache_evict(cache *c) {
+static void evict_one(cache *c) {
   heap_ref before;
   const uint32_t key = header_of(c, entry_to_evict(c)).key;
   const heap_ref entry = entry_find(c, key, &before);
   if (heap_is_null(entry)) workload_invalid(c->run, "key %u is not in its chain", key);
   entry_remove(c, entry, before);
+}
+
+void cache_evict_excess(cache *c) {
+  while (c->entry_bytes > c->capacity_bytes) evict_one(c);
 }
 
 void cache_put(cache *c, uint32_t key, uint64_t bytes) {
@@ -169,7 +174,7 @@ void cache_put(cache *c, uint32_t key, uint64_t bytes) {
   heap_ref before;
   const heap_ref old = entry_find(c, key, &before);
   if (!heap_is_null(old)) entry_remove(c, old, before);
-  while (c->entry_bytes + payload > c->capacity_bytes) cache_evict(c);
+  while (!c->evicts_late && c->entry_bytes + payload > c->capacity_bytes) evict_one(c);
 
   const heap_ref entry = workload_new(c->run, c->t, c->links, (size_t)bytes);
   const cache_header header = {c->put_count++, key, (uint32_t)bytes};

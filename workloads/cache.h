@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A cache of a fixed capacity in the heap under test, shared by the workloads that keep one: a hash
 // table with chains, and one object per entry that holds its links and, as raw bytes, its value. A put
-// first evicts what it displaces, so the cache never exceeds its capacity. Who goes:
+// first evicts what it displaces, so the cache does not exceed its capacity. Who goes:
 //   CACHE_LRU      the least recently used entry: a list through the entries, newest to oldest
-//   CACHE_SAMPLED  of a few random entries the one written first, as Redis approximates it; no list
+//   CACHE_SAMPLED  of a few random entries the one written first, as Redis approximates it; no list. Of
+//                  those that are equally old by a coarse clock (tick_puts) a random one.
+// A cache that evicts_late takes what is put, and evicts only when it is told: then it may exceed its
+// capacity until it is.
 // Every value is a function of its number, checked whenever an entry leaves the cache and at the end.
 //
 // Main thread of a run only. The functions that allocate are safepoints; they say so.
@@ -27,7 +30,8 @@ enum {
 };
 
 // I-cache-1: entry_count and entry_bytes are those of the entries in the chains, entry_bytes does not
-//            exceed capacity_bytes, and the list has the same entries. Checked by cache_read.
+//            exceed capacity_bytes (but before a late eviction), and the list has the same entries.
+//            Checked by cache_read.
 typedef struct cache {
   workload_run *run;
   heap_thread *t;
@@ -37,7 +41,9 @@ typedef struct cache {
   uint64_t bucket_mask;
   uint64_t seed;
   uint64_t capacity_bytes; // of the payload of entries
-  uint64_t entry_bytes;    // payload of the entries that are there
+  uint64_t tick_puts;   // entries of so many puts in a row count as equally old (CACHE_SAMPLED); 1
+  bool evicts_late;     // only cache_evict_excess evicts; false
+  uint64_t entry_bytes; // payload of the entries that are there
   uint64_t entry_count, put_count;
   uint64_t digest; // of the numbers of the entries that left, in order
   hs_rng rng;      // for random entries
@@ -57,6 +63,9 @@ uint64_t cache_live_bytes(const cache *c);
 // Write a value of `bytes` raw bytes under `key`, in place of what was there. Safepoint.
 // CACHE_VALUE_MIN <= bytes, and its entry fits into the capacity.
 void cache_put(cache *c, uint32_t key, uint64_t bytes);
+
+// Evict what exceeds the capacity.
+void cache_evict_excess(cache *c);
 
 // Use the entry of `key`, if it is there, or a random one: it becomes the most recent (CACHE_LRU).
 bool cache_get(cache *c, uint32_t key);

@@ -140,6 +140,33 @@ static void test_sampling_prefers_what_was_written_first(void **state) {
   HEAP_FRAME_END(run->thread, roots);
 }
 
+// A cache that evicts late exceeds its capacity until it is told; entries of one tick go in any order,
+// those of a later tick hardly before them.
+static void test_late_eviction_goes_by_ticks(void **state) {
+  workload_run *run = *state;
+  HEAP_FRAME(run->thread, roots, CACHE_ROOTS);
+  cache c = cache_make(run, roots, CACHE_SAMPLED, CAPACITY, TYPICAL);
+  const uint64_t payload = cache_entry_bytes(CACHE_SAMPLED, 92);
+  const uint32_t full = (uint32_t)(CAPACITY / payload), tick = 2 * full;
+  c.evicts_late = true;
+  c.tick_puts = tick;
+  for (uint32_t i = 0; i < tick; i++) cache_put(&c, i, 92);
+  assert_int_equal(c.entry_count, tick);
+  cache_evict_excess(&c);
+  assert_int_equal(c.entry_count, full);
+  cache_read(&c);
+  uint32_t first_half = 0, of_tick = 0;
+  for (uint32_t i = 0; i < full; i++) first_half += cache_get(&c, i);
+  assert_in_range(first_half, full / 3, 2 * full / 3); // by age it would be next to none
+  for (uint32_t i = 0; i < full / 4; i++) cache_put(&c, tick + i, 92);
+  cache_evict_excess(&c);
+  assert_int_equal(c.entry_count, full);
+  for (uint32_t i = 0; i < tick; i++) of_tick += cache_get(&c, i);
+  assert_in_range(of_tick, full - full / 4, full - full / 4 + full / 40);
+  cache_drop(&c);
+  HEAP_FRAME_END(run->thread, roots);
+}
+
 // The end of a run whose heap spoilt the newest entry in one way.
 enum { SPOIL_CONTENT, SPOIL_HEADER, SPOIL_LIST, SPOIL_LOSE, SPOIL_WAYS };
 
@@ -177,6 +204,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_touching_random_entries_keeps_the_cache_whole,
                                       fake_run_setup, fake_run_teardown),
       cmocka_unit_test_setup_teardown(test_sampling_prefers_what_was_written_first, fake_run_setup,
+                                      fake_run_teardown),
+      cmocka_unit_test_setup_teardown(test_late_eviction_goes_by_ticks, fake_run_setup,
                                       fake_run_teardown),
       cmocka_unit_test_setup_teardown(test_spoilt_entries_end_the_run, fake_run_setup,
                                       fake_run_teardown),

@@ -46,6 +46,8 @@ type cache struct {
 	links                uint64
 	capacity, entryBytes uint64
 	entryCount, putCount uint64
+	tickPuts             uint64 // as in C
+	evictsLate           bool
 	digest               uint64
 	g                    *rng
 	types                map[uint64]reflect.Type // by words of raw bytes
@@ -68,7 +70,7 @@ func (r *run) newCache(policy cachePolicy, capacity, typical uint64) *cache {
 		buckets *= 2
 	}
 	return &cache{r: r, table: make([]cacheEntry, buckets), policy: policy, links: cacheLinks(policy),
-		capacity: capacity, g: newRng(r.seed ^ cacheStream), types: map[uint64]reflect.Type{}}
+		capacity: capacity, tickPuts: 1, g: newRng(r.seed ^ cacheStream), types: map[uint64]reflect.Type{}}
 }
 
 func (c *cache) live() uint64 { return uint64(len(c.table))*pointerBytes + c.entryBytes }
@@ -182,11 +184,11 @@ func (c *cache) toEvict() cacheEntry {
 		return c.oldest
 	}
 	oldest := c.random()
-	oldestNumber := c.header(oldest).number
+	oldestTick := c.header(oldest).number / c.tickPuts
 	for sample := 1; sample < cacheSamples; sample++ {
 		e := c.random()
-		if number := c.header(e).number; number < oldestNumber {
-			oldest, oldestNumber = e, number
+		if tick := c.header(e).number / c.tickPuts; tick < oldestTick {
+			oldest, oldestTick = e, tick
 		}
 	}
 	return oldest
@@ -201,12 +203,18 @@ func (c *cache) evict() {
 	c.remove(e, before)
 }
 
+func (c *cache) evictExcess() {
+	for c.entryBytes > c.capacity {
+		c.evict()
+	}
+}
+
 func (c *cache) put(key uint32, bytes uint64) {
 	payload := cacheEntryBytes(c.policy, bytes)
 	if old, before := c.find(key); old != nil {
 		c.remove(old, before)
 	}
-	for c.entryBytes+payload > c.capacity {
+	for !c.evictsLate && c.entryBytes+payload > c.capacity {
 		c.evict()
 	}
 	h := cacheHeader{c.putCount, key, uint32(bytes)}

@@ -11,6 +11,11 @@ import (
 
 const redisSamplePuts = 2048
 
+const (
+	evictCommand = iota
+	evictPut
+)
+
 type redisFrag struct {
 	r      *run
 	c      *cache
@@ -30,6 +35,7 @@ func (w *redisFrag) fill(name string, count, bytes uint64) {
 			before = w.r.now()
 		}
 	}
+	w.c.evictExcess()
 	w.r.timedEnd(count)
 	w.memory.mark(name, w.c.live())
 }
@@ -51,12 +57,17 @@ var redisFragLoad = workload{
 		{"small_bytes", "their values, bytes", 240, cacheValueMin, cacheValueMax, nil},
 		{"large_count", "keys written then", 170000, 1, 1 << 32, nil},
 		{"large_bytes", "their values, bytes", 492, cacheValueMin, cacheValueMax, nil},
-		{"idle_ms", "time for the heap to itself at the end of a round, ms", 500, 0, 600000, nil},
-		{"rounds", "how often: write both, idle", 2, 1, 1000, nil}},
+		{"idle_ms", "time for the heap to itself at the end of a round, ms", 5000, 0, 600000, nil},
+		{"rounds", "how often: write both, idle", 2, 1, 1000, nil},
+		{"evict", "down to the capacity after each filling, or before each put", evictCommand, evictCommand,
+			evictPut, []string{"command", "put"}},
+		{"clock_puts", "keys written in a row that count as equally old", 700000, 1, 1 << 32, nil}},
 	run: func(r *run) {
 		w := &redisFrag{r: r, memory: r.newUsage()}
 		w.c = r.newCache(cacheSampled, r.value("capacity"),
 			cacheEntryBytes(cacheSampled, r.value("small_bytes")))
+		w.c.evictsLate = r.value("evict") == evictCommand
+		w.c.tickPuts = r.value("clock_puts")
 		w.memory.sample(w.c.live())
 		for round := uint64(0); round < r.value("rounds"); round++ {
 			w.fill("small", r.value("small_count"), r.value("small_bytes"))
