@@ -118,7 +118,7 @@ typedef void (*heap_map_fn)(void *context, const heap_map_page *page);
   X(pause_budget_us, "pause_budget_us", 100, 1, 1000000, "",                                       \
     "compacting heap: longest short stop for moving objects, microseconds")                        \
   X(compaction_cpu_percent, "compaction_cpu", 5, 0, 100, "",                                       \
-    "compacting heap: percent of all cores' time for moving objects while memory is ample")        \
+    "compacting heap: percent of all cores' time for density, while memory is ample or idle")      \
   X(idle_ms, "idle_ms", 500, 0, 1000000, "",                                                       \
     "compacting heap: compact when nothing was allocated for 1 to 2 times as long; 0 is never")    \
   X(renaming, "renaming", 1, 0, 1, "", "compacting heap: rename handles, to make their table dense")

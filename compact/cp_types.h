@@ -216,6 +216,7 @@ typedef struct cp_idle {
   uint64_t seen_ns;          // [collector thread]
   uint32_t done_cycles;      // [collector thread] completed with the last idle cycle
   uint64_t not_before_ns;    // [collector thread] of the next idle cycle
+  bool found_much;           // [collector thread] the last idle cycle found much dead
   _Atomic(uint32_t) resting; // [atomic] it sleeps until somebody allocates
 } cp_idle;
 
